@@ -1,0 +1,3 @@
+"""Truecount: one true count of every action."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,65 @@
+"""A dataset: one stream of measurement, its tokens and settings, as doors and reports see it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from typing import Final, Literal
+
+import msgspec
+
+DATASET_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
+"""Opaque, but short and harmless in a path, a shell and a file name."""
+
+
+class DatasetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What an owner decides for a dataset. Each field's meaning is the text that docs/settings.md shows."""
+
+    country: str = ""
+    """ISO 3166 alpha-2 code: phone numbers without a country code are read as this country's; empty: as they are."""
+    allowed_origins: tuple[str, ...] = ()
+    """Origins (https://shop.example) whose pages may send hits; empty: all."""
+    allowed_domains: tuple[str, ...] = ()
+    """Domains (and their subdomains) whose events are taken; empty: all."""
+    blocked_domains: tuple[str, ...] = ()
+    """Domains (and their subdomains) whose events are refused; looked at first."""
+    consent_default: Literal["granted", "denied"] = "granted"
+    """How an event is read that says nothing of consent."""
+    denied_events: Literal["limit", "withhold"] = "limit"
+    """What becomes of an event whose consent is denied: kept without identifiers, or only tallied."""
+    count_bots: bool = False
+    """Count actions that declared crawlers, previewers and prefetches reported."""
+    count_tools: bool = True
+    """Count actions that developers' tools (curl, HTTP libraries, test browsers) reported."""
+    count_tests: bool = True
+    """Count events that carry a test_event_code."""
+    automatic_events: bool = True
+    """Take events that the pixel sends by itself (es=automatic)."""
+    strict_hashing: bool = False
+    """Refuse server events with unhashed contact data where it must be hashed (2804019)."""
+    strict_money: bool = False
+    """Refuse a Purchase without value and currency."""
+
+
+class Dataset(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    created_us: int
+    token_hashes: tuple[bytes, ...] = ()
+    settings: DatasetSettings = DatasetSettings()
+    deleted: bool = False
+
+
+def token_hash(token: str) -> bytes:
+    """What is kept of an access token: SHA-256. Tokens are long and random, so a slow hash would add nothing."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def new_token() -> str:
+    return "TC" + secrets.token_urlsafe(32)
+
+
+def new_dataset_id() -> str:
+    """16 digits, as pixel ids look, so that plugins with a check of their own take it."""
+    return str(secrets.randbelow(9 * 10**15) + 10**15)
