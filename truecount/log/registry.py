@@ -1,0 +1,281 @@
+"""The datasets and their settings: control.sqlite, and their records in the log.
+
+The log comes first: a change is appended there, then applied here. Where the two disagree (a crash between, an older
+copy of control.sqlite, none at all) the log wins, at the next opening for writing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Self
+
+import msgspec
+
+from truecount.datasets import DATASET_ID, Dataset, DatasetSettings, new_dataset_id, new_token, token_hash
+
+from .entries import Kind, Stored, dataset_of, settings_entry
+from .reader import LogReader
+from .tables import connect_to_read
+from .writer import LogWriter
+
+DOOR: Final = "settings"
+"""The door that settings are written through where the caller gives none."""
+MAX_NAME: Final = 200
+
+_SCHEMA: Final = (
+    "create table if not exists datasets (id text primary key, record blob not null)",
+    # How far each door's settings are applied here.
+    "create table if not exists applied (door text primary key, seq integer not null)",
+)
+_UPSERT: Final = "insert into datasets values (?, ?) on conflict do update set record = excluded.record"
+_APPLIED: Final = "insert into applied values (?, ?) on conflict do update set seq = excluded.seq"
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Dataset).decode
+
+
+class RegistryError(ValueError):
+    """A change that cannot be made; the text says why."""
+
+
+class UnknownDataset(RegistryError):
+    pass
+
+
+class DatasetExists(RegistryError):
+    pass
+
+
+class Registry:
+    """The datasets of a data folder. Make one with `Registry.open`.
+
+    Any number of processes may read; the owner of the folder writes.
+    """
+
+    def __init__(self, folder: Path, database: sqlite3.Connection, writer: LogWriter | None, read_only: bool) -> None:
+        self._folder = folder
+        self._database = database
+        self._writer = writer
+        self._own_writer = False
+        self._read_only = read_only
+        self._mutex = threading.RLock()
+        self._seen = -1
+        self._datasets: dict[str, Dataset] = {}
+        self._all: dict[str, Dataset] = {}
+
+    @classmethod
+    def open(cls, folder: Path, *, read_only: bool = False, writer: LogWriter | None = None) -> Self:
+        """Open the registry of a data folder. For writing: `writer` takes the records (else a door named "settings" is
+        used while a change is made), and what the log knows better is applied first. FileNotFoundError for reading
+        before anybody wrote.
+        """
+        folder = Path(folder)
+        path = folder / "control.sqlite"
+        if read_only:
+            if not path.exists():
+                raise FileNotFoundError(f"{path} is not there: the folder's owner makes it at start")
+            return cls(folder, connect_to_read(path), None, True)
+        database = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
+        database.execute("pragma journal_mode = wal")
+        database.execute("pragma synchronous = full")
+        for statement in _SCHEMA:
+            database.execute(statement)
+        registry = cls(folder, database, writer, False)
+        with LogReader(folder) as reader:
+            registry.rebuild_from(reader)
+        return registry
+
+    def fresh(self) -> bool:
+        """True when something changed since `datasets` was last called: call it again. A few microseconds."""
+        return bool(self._version() != self._seen)
+
+    def datasets(self) -> dict[str, Dataset]:
+        """The datasets that are there, by id, as they are now. A new dict after each change, never a changed one."""
+        self._load()
+        return self._datasets
+
+    def deleted(self) -> dict[str, Dataset]:
+        """The datasets that were deleted, by id."""
+        self._load()
+        return {id: dataset for id, dataset in self._all.items() if dataset.deleted}
+
+    def get(self, id: str) -> Dataset:
+        """One dataset. UnknownDataset when it is not there."""
+        dataset = self.datasets().get(id)
+        if dataset is None:
+            raise UnknownDataset(f"there is no dataset {id}")
+        return dataset
+
+    def create(
+        self, name: str, *, id: str | None = None, token: str | None = None, settings: DatasetSettings | None = None
+    ) -> tuple[Dataset, str]:
+        """Make a dataset: it and its access token, which is kept as a hash alone and can't be shown again.
+
+        DatasetExists when the id is taken; RegistryError when id, name or token will not do.
+        """
+        id = id or new_dataset_id()
+        if not DATASET_ID(id):
+            raise RegistryError("a dataset's id is 1 to 64 letters, digits, - and _")
+        token = new_token() if token is None else token
+        _check_name(name)
+        _check_token(token)
+        with self._mutex:
+            if id in self.datasets():
+                raise DatasetExists(f"there is a dataset {id} already")
+
+            def made(now_us: int) -> Dataset:
+                return Dataset(
+                    id=id,
+                    name=name,
+                    created_us=now_us,
+                    token_hashes=(token_hash(token),),
+                    settings=settings or DatasetSettings(),
+                )
+
+            return self._record(made), token
+
+    def change(self, id: str, *, name: str | None = None, settings: DatasetSettings | None = None) -> Dataset:
+        """Give a dataset another name or other settings."""
+        if name is not None:
+            _check_name(name)
+        with self._mutex:
+            old = self.get(id)
+            new = msgspec.structs.replace(old, name=name or old.name, settings=settings or old.settings)
+            return self._record(lambda _: new)
+
+    def add_token(self, id: str, token: str | None = None) -> str:
+        """Give a dataset one more access token and return it."""
+        token = new_token() if token is None else token
+        _check_token(token)
+        self._change_tokens(
+            id, lambda hashes: (*(old for old in hashes if old != token_hash(token)), token_hash(token))
+        )
+        return token
+
+    def remove_token(self, id: str, hash: bytes) -> Dataset:
+        """Take a token back, named by its hash. RegistryError when the dataset has no such token."""
+        if hash not in self.get(id).token_hashes:
+            raise RegistryError(f"dataset {id} has no such token")
+        return self._change_tokens(id, lambda hashes: tuple(old for old in hashes if old != hash))
+
+    def rotate_token(self, id: str, token: str | None = None) -> str:
+        """Give a dataset a new access token in place of all it had."""
+        token = new_token() if token is None else token
+        _check_token(token)
+        self._change_tokens(id, lambda _: (token_hash(token),))
+        return token
+
+    def delete(self, id: str) -> Dataset:
+        """Delete a dataset. Its record stays, without tokens; what was received for it before this record no longer
+        counts.
+        """
+        with self._mutex:
+            gone = msgspec.structs.replace(self.get(id), deleted=True, token_hashes=())
+            return self._record(lambda _: gone)
+
+    def rebuild_from(self, reader: LogReader) -> int:
+        """Apply the settings records of the log that are not applied yet, in the log's order. Returns their number.
+
+        Nothing is looked at twice: how far each door is applied is kept.
+        """
+        with self._mutex:
+            applied: dict[str, int] = dict(self._database.execute("select door, seq from applied").fetchall())
+            ends = {door: reader.last_seq(door) for door in reader.doors()}
+            if any(seq > ends.get(door, 0) for door, seq in applied.items()):
+                # The log is an older one than that of this registry: all of it is read again.
+                applied = {}
+            records: list[Stored] = []
+            for door, end in ends.items():
+                after = applied.get(door, 0)
+                if end > after:
+                    found = reader.all(door, after, (Kind.SETTINGS,))
+                    records.extend(record for record in found if record.seq <= end)
+            records.sort(key=lambda record: (record.first_us, record.door, record.seq))
+            newest = {dataset.id: dataset for dataset in (dataset_of(record.body) for record in records)}
+            if ends != applied:
+                with _transaction(self._database):
+                    if not applied:
+                        self._database.execute("delete from datasets")
+                        self._database.execute("delete from applied")
+                    for dataset in newest.values():
+                        self._database.execute(_UPSERT, (dataset.id, _encode(dataset)))
+                    self._database.executemany(_APPLIED, list(ends.items()))
+                self._seen = -1
+            return len(records)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _version(self) -> Any:
+        return self._database.execute("pragma data_version").fetchone()[0]
+
+    def _load(self) -> None:
+        version = self._version()
+        if version == self._seen:
+            return
+        with self._mutex:
+            found = (_decode(record) for (record,) in self._database.execute("select record from datasets order by id"))
+            self._all = {dataset.id: dataset for dataset in found}
+            self._datasets = {id: dataset for id, dataset in self._all.items() if not dataset.deleted}
+            self._seen = version
+
+    def _change_tokens(self, id: str, change: Callable[[tuple[bytes, ...]], tuple[bytes, ...]]) -> Dataset:
+        with self._mutex:
+            old = self.get(id)
+            new = msgspec.structs.replace(old, token_hashes=change(old.token_hashes))
+            return self._record(lambda _: new)
+
+    def _record(self, made: Callable[[int], Dataset]) -> Dataset:
+        """Write a dataset as it is from now on: to the log, then here."""
+        if self._read_only:
+            raise RegistryError("this registry is open for reading alone")
+        writer = self._writer or LogWriter(self._folder, DOOR)
+        try:
+            now_us = writer.now_us()
+            dataset = made(now_us)
+            seq = writer.append([settings_entry(dataset)], first_us=now_us, last_us=now_us)
+            with _transaction(self._database):
+                self._database.execute(_UPSERT, (dataset.id, _encode(dataset)))
+                # Only what follows without a gap may be called applied; other settings may lie between.
+                self._database.execute(
+                    "insert into applied values (?, ?) on conflict do update set seq = excluded.seq "
+                    "where applied.seq = excluded.seq - 1",
+                    (writer.door, seq),
+                )
+        finally:
+            if writer is not self._writer:
+                writer.close()
+            self._seen = -1  # a connection's own changes do not move its data_version
+        return dataset
+
+
+class _transaction:
+    """begin immediate ... commit, or rollback."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        self._database.execute("begin immediate")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._database.execute("rollback" if kind else "commit")
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+        raise RegistryError(f"a dataset's name is 1 to {MAX_NAME} printable characters")
+
+
+def _check_token(token: str) -> None:
+    if not token or len(token) > 1000 or not token.isprintable() or " " in token:
+        raise RegistryError("an access token is 1 to 1,000 printable characters without spaces")
