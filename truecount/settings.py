@@ -105,7 +105,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("data", "truecount-data", "folder", "Data folder: log, store and datasets. Made when it is not there."),
     Setting("host", "127.0.0.1", "address", "Address to listen on; 0.0.0.0 or :: for all.", "", None),
     Setting(
-        "port", 8000, "port", "Port to listen on.", "0: a free one, told on stderr and in run/serve.json", between(0, 65535)
+        "port",
+        8000,
+        "port",
+        "Port to listen on.",
+        "0: a free one, told on stderr and in run/serve.json",
+        between(0, 65535),
     ),
     Setting(
         "doors",
@@ -282,8 +287,8 @@ def markdown() -> str:
         "",
         "Generated from truecount/settings.py by `python -m truecount.settings --markdown`; do not edit by hand.",
         "",
-        "A value is looked for at four places; the first one found counts: the flag of `truecount serve`, the variable,",
-        "the key in `truecount.toml` (in the folder where the command runs, or the file that `--config` or",
+        "A value is looked for at four places, the first one found counts: the flag of `truecount serve`, the",
+        "variable, the key in `truecount.toml` (in the folder where the command runs, or the file that `--config` or",
         "`TRUECOUNT_CONFIG` names), the default. A wrong value is refused at start with its name.",
         "",
         "| flag | variable | key in truecount.toml | default | unit | meaning | 0 or empty |",
@@ -308,8 +313,8 @@ def _dataset_lines() -> list[str]:
     lines = [
         "## Settings of a dataset",
         "",
-        "Shown by `truecount dataset list --format json`, changed by `truecount dataset set ID key=value ...`. A change is a",
-        "record in the log, and holds for every event received after it.",
+        "Shown by `truecount dataset list --format json`, changed by `truecount dataset set ID key=value ...`. A change",
+        "is a record in the log, and holds for every event received after it.",
         "",
         "| key | default | meaning |",
         "|---|---|---|",
@@ -322,7 +327,9 @@ def _dataset_lines() -> list[str]:
             assert isinstance(text.value, ast.Constant)
             name = field.target.id
             value = getattr(defaults, name)
-            shown = f"`{str(value).lower() if isinstance(value, bool) else value}`" if value not in {"", ()} else "empty"
+            shown = (
+                f"`{str(value).lower() if isinstance(value, bool) else value}`" if value not in {"", ()} else "empty"
+            )
             lines.append(f"| `{name}` | {shown} | {' '.join(str(text.value.value).split())} |")
     return lines
 
