@@ -4,9 +4,9 @@ A copy is flat: what the door derived is in it, raw contact data is not. Its off
 the place in the log. Its place in the total order is (received_us, door, seq, pos).
 
 Packed form (format 1): MessagePack `[n, [column, ...]]`, a column for each field of `Copy` in order. A column is nil where
-each value is the default, an array of one where all n values are alike, else an array of n. A body in the log is one
-or more of these as a MessagePack array (log.entries: join_parts, split_parts), compressed. Columns keep a batch small (most are nil), and the loader turns them into
-Arrow without looking at a single event.
+each value is the default, an array of one where all n values are alike, else an array of n. A body in the log is one or
+more of these as a MessagePack array (log.entries: join_parts, split_parts), compressed. Columns keep a batch small (most
+are nil), and the loader turns them into Arrow without looking at a single event.
 """
 
 from __future__ import annotations
@@ -91,9 +91,7 @@ class Copy(msgspec.Struct, array_like=True, gc=False):
 
 
 FIELDS: Final = Copy.__struct_fields__
-DEFAULTS: Final[tuple[Any, ...]] = tuple(
-    default for default in (getattr(Copy(), name) for name in FIELDS)
-)
+DEFAULTS: Final[tuple[Any, ...]] = tuple(default for default in (getattr(Copy(), name) for name in FIELDS))
 PLACE: Final = {name: place for place, name in enumerate(FIELDS)}
 
 _encode: Final = msgspec.msgpack.Encoder().encode

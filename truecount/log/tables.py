@@ -37,6 +37,7 @@ ZSTD: Final = 1
 SMALL: Final = 200
 """Bodies under this many bytes stay as they are: zstd's frame would eat what it saves."""
 LEVEL: Final = 1
+"""0.3 to 0.6 µs an event and a quarter of the bytes; -3 saves 0.1 to 0.2 µs and writes a third more."""
 
 _decompress: Final = zstandard.ZstdDecompressor().decompress
 

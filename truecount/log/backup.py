@@ -1,0 +1,110 @@
+"""A consistent copy of a data folder while doors write into it.
+
+The copy holds the log, the datasets and the keys: `truecount serve --data COPY` goes on from it, with a new store.
+Each file of the log is copied as of one moment; what is appended later is not in it. Full addresses and user agents are
+left out: they are forgotten after days, and a backup would remember them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from .errors import FolderRefused, LogDamaged
+from .files import LogFile, doors_of, files_of, log_folder, sync_folder
+from .folder import DataFolder
+from .tables import connect_to_read
+
+_TRIES = 20
+
+
+def backup(folder: Path, target: Path, *, progress: Callable[[Path, int], None] | None = None) -> int:
+    """Copy a data folder to `target`, which must not be there yet, or be empty. Returns the bytes copied.
+
+    `progress` is told each file and its bytes. FolderRefused when the target will not do; OSError when the disk is
+    full. Whatever goes wrong, no half copy stays under the target's name.
+    """
+    source = DataFolder(folder, create=False)
+    target = Path(target).absolute()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise FolderRefused(f"{target} is there already: a backup needs a new or an empty folder")
+    if target.is_relative_to(source.path):
+        raise FolderRefused(f"{target} lies inside the data folder {source.path}")
+    partial = target.with_name(f"{target.name}.partial-{os.getpid()}")
+    partial.mkdir(mode=0o700, parents=True)
+    told = progress or (lambda path, size: None)
+    try:
+        # Settings first, log last: the log wins where it is the newer of the two.
+        if source.control.exists():
+            told(source.control, _copy_database(source.control, partial / "control.sqlite"))
+        (partial / "keys").mkdir(mode=0o700)
+        for key in sorted(source.keys.glob("*.key")):
+            told(key, _copy_file(key, partial / "keys" / key.name))
+        for door in doors_of(source.path):
+            _copy_door(log_folder(source.path) / door, log_folder(partial) / door, told)
+        log_folder(partial).mkdir(exist_ok=True)
+        _copy_file(source.path / "truecount.version", partial / "truecount.version")
+        size = sum(path.stat().st_size for path in partial.rglob("*") if path.is_file())
+        sync_folder(partial)
+        if target.exists():
+            target.rmdir()
+        os.rename(partial, target)
+        sync_folder(target.parent)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return size
+
+
+def _copy_door(source: Path, target: Path, told: Callable[[Path, int], None]) -> None:
+    target.mkdir(parents=True)
+    for _ in range(_TRIES):
+        copied = {file.first for file in files_of(target)}
+        try:
+            for file in files_of(source):
+                if file.first not in copied:
+                    told(file.path, _copy_log_file(file, target / file.path.name))
+        except FileNotFoundError:
+            continue  # sealed since the folder was listed: its other form is copied in the next round
+        sync_folder(target)
+        return
+    raise LogDamaged(source, "its files come and go")
+
+
+def _copy_log_file(file: LogFile, target: Path) -> int:
+    if file.sealed:
+        return _copy_file(file.path, target)
+    try:
+        return _copy_database(file.path, target, forget=True)
+    except sqlite3.DatabaseError as error:
+        target.unlink(missing_ok=True)
+        if not file.path.exists():
+            raise FileNotFoundError(file.path) from None
+        raise LogDamaged(file.path, f"cannot be copied ({error})") from None
+
+
+def _copy_database(source: Path, target: Path, *, forget: bool = False) -> int:
+    origin = connect_to_read(source)
+    copy = sqlite3.connect(target, isolation_level=None)
+    try:
+        origin.backup(copy)
+        if forget and copy.execute("select 1 from sqlite_master where name = 'private'").fetchone():
+            copy.execute("pragma secure_delete = on")
+            copy.execute("delete from private")
+        copy.execute("pragma wal_checkpoint(truncate)")
+    finally:
+        copy.close()
+        origin.close()
+    return target.stat().st_size
+
+
+def _copy_file(source: Path, target: Path) -> int:
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(source, "rb") as origin, os.fdopen(descriptor, "wb") as copy:
+        shutil.copyfileobj(origin, copy, 1024 * 1024)
+        copy.flush()
+        os.fsync(copy.fileno())
+        return copy.tell()
