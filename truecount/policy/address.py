@@ -1,0 +1,74 @@
+"""Addresses as the log keeps them: shortened, and as a keyed hash that changes each day."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from typing import Final
+
+from truecount.policy.memo import Memo
+from truecount.policy.urls import strip_appendix
+
+DAY_US: Final = 86_400_000_000
+
+_ipv4: Final = re.compile(
+    r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)", re.ASCII
+).fullmatch
+
+
+def _canonical(address: str) -> str:
+    if _ipv4(address):
+        return address
+    address = strip_appendix(address.strip(), "address").partition("%")[0].removeprefix("[").removesuffix("]")
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    if parsed.version == 6 and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    return str(parsed)
+
+
+def _shorten(address: str) -> str:
+    address = _canonical(address)
+    if not address:
+        return ""
+    if ":" not in address:
+        return address[: address.rindex(".")] + ".0"
+    return str(ipaddress.ip_network((address, 48), strict=False).network_address)
+
+
+_canonicals: Final[Memo[str]] = Memo(_canonical, most=16384, longest=64)
+_shortened: Final[Memo[str]] = Memo(_shorten, most=16384, longest=64)
+
+
+def canonical(address: str) -> str:
+    """One spelling of an address (IPv4 in IPv6 as IPv4, no zone, no appendix); "" for what is none."""
+    return _canonicals[address]
+
+
+def shorten(address: str) -> str:
+    """The network of an address: /24 of IPv4, /48 of IPv6. "" for what is no address."""
+    return _shortened[address]
+
+
+def day_key(secret: bytes, received_us: int) -> bytes:
+    """The key of one UTC day: hashes of two days can't be joined without the secret."""
+    return hashlib.blake2b(
+        (received_us // DAY_US).to_bytes(8, "big", signed=True), key=secret[:64], digest_size=32
+    ).digest()
+
+
+def weak_of(weak_key: bytes, address: str, agent: str) -> int:
+    """A keyed 64-bit hash of address and user agent, signed; 0 where either is missing or no address.
+
+    `weak_key` is `day_key(secret, received_us)`.
+    """
+    if not agent:
+        return 0
+    address = _canonicals[address]
+    if not address:
+        return 0
+    text = f"{address}\n{agent}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, key=weak_key[:64], digest_size=8).digest(), "big", signed=True) or 1

@@ -1,0 +1,69 @@
+"""What an event with denied consent keeps, for both doors (design.md, Consent)."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from truecount.copies import FIELDS
+from truecount.datasets import DatasetSettings
+
+Fate = Literal["keep", "limit", "withhold"]
+
+LIMITED_KEEPS: Final = (
+    "dataset",
+    "source",
+    "received_us",
+    "event_time_ms",
+    "event_name",
+    "event_id",
+    "action_source",
+    "url",
+    "value_e4",
+    "currency",
+    "marks",
+    "test_event_code",
+    "agent",
+    "visitor",
+    "original_event_name",
+    "original_event_id",
+    "original_time_ms",
+    "consent",
+    "removed",
+    "notes",
+)
+"""Fields of a copy that a limited one keeps: the event, its value, its id, the page without query, and what the door
+itself found out about the delivery. No identifier, no address (not in the side table either), no order, nothing freely
+worded."""
+LIMITED_BLANK: Final = tuple(name for name in FIELDS if name not in LIMITED_KEEPS)
+"""Fields of a copy that are set to their default in a limited one. `url` loses its query, see `page_of`."""
+
+_SPELLINGS: Final = {
+    "granted": "granted",
+    "grant": "granted",
+    "denied": "denied",
+    "deny": "denied",
+    "revoked": "denied",
+    "revoke": "denied",
+}
+
+
+def consent_of(said: object) -> str:
+    """granted, denied, or "" where nothing (readable) was said."""
+    return _SPELLINGS.get(said.strip().lower(), "") if isinstance(said, str) else ""
+
+
+def fate_of(consent: str, settings: DatasetSettings) -> Fate:
+    """What becomes of an event, by what it said of consent and by the dataset's settings."""
+    if (consent or settings.consent_default) != "denied":
+        return "keep"
+    return "withhold" if settings.denied_events == "withhold" else "limit"
+
+
+def page_of(url: str) -> str:
+    """A page's address without query and fragment, which may name a person."""
+    return url.partition("?")[0].partition("#")[0]
+
+
+def is_ldu(options: str) -> bool:
+    """Whether dpo (options with commas between) asks for Limited Data Use."""
+    return "LDU" in options.upper()

@@ -1,0 +1,369 @@
+"""Contact data that strayed into URLs, custom data, ids and unknown keys: found, taken out, and the removal told.
+
+Three kinds are looked for: e-mail addresses, phone numbers and card numbers. What is found is replaced by
+`removed-email`, `removed-phone` or `removed-card`; in ids an e-mail is replaced by its hash, so that ids still meet.
+
+Few false alarms matter as much as few misses, because a removed product number is a lost one. So a bare row of digits
+is a phone only under a name that says so (`phone=`, `"mobile":`, "call"), after a plus sign, or written the way phone
+numbers are (650-555-1212, 020 7946 0958). A card number passes Luhn's check and starts as an issuer's numbers do.
+
+Everything is searched as it stands and, where it is escaped (percent signs, repeatedly; JSON's \\u0040), decoded too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+import msgspec
+
+from truecount.policy.memo import Memo
+
+EMAIL: Final = "email"
+PHONE: Final = "phone"
+CARD: Final = "card"
+
+CLICK_IDS: Final = (
+    "fbclid", "gclid", "gbraid", "wbraid", "dclid", "ttclid", "msclkid", "twclid", "li_fat_id", "epik", "rdt_cid",
+    "sccid", "yclid", "irclickid", "ctwa_clid", "fbc", "fbp", "_fbc", "_fbp",
+)  # fmt: skip
+ID_KEYS: Final = frozenset((
+    "event_id", "eventid", "eid", "order_id", "orderid", "transaction_id", "content_ids", "content_id", "fb_content_id",
+    "fb_order_id", "id", "item_id", "item_number", "product_id", "product_ids", "variant_id", "sku", "gtin", "ean",
+    "isbn", "mpn", "retailer_id", "cart_id", "checkout_id", "campaign_id", "adset_id", "ad_id", "creative_id",
+    "placement_id",
+    "utm_id", "lead_id", "subscription_id", "gad_campaignid", "_ga", "_gl", "cid", "pid", "ts", *CLICK_IDS,
+))  # fmt: skip
+"""Names whose values are ids: spared the number patterns."""
+
+# A cheap look that lets nearly all texts through at once: a sign of an @ in any spelling, or 7 digits with nothing but
+# what separates the digits of a number between them.
+_GAP: Final = r"(?:[-. ()/+\u2010-\u2013\u00a0]|%(?:25)*(?:2[089BbDdEeFf]|[Cc]2%(?:25)*[Aa]0))"
+_AT: Final = r"[@\uff20\ufe6b]|%(?:25)*40|%u0040|\\u0040|&#0*64;|&#[xX]0*40;|&commat;|%(?:25)*[Ee][Ff]%"
+_signs_of_an_at: Final = re.compile(_AT).search
+_suspicious: Final = re.compile(rf"{_AT}|[0-9](?:{_GAP}{{0,3}}[0-9]){{6}}").search
+
+# E-mail. Each run of local characters is tried once (look-behind, possessive), so a hostile text costs linear time.
+_LOCAL: Final = r"\w.!#$*+^`{|}~'-"
+_EMAIL: Final = re.compile(
+    rf"(?:(?<![{_LOCAL}])[{_LOCAL}]++|\"[^\"@\s]{{1,64}}\")[@\uff20\ufe6b]"
+    r"(?:[\w-]++\.)+(?!(?:png|jpe?g|gif|svg|webp|avif|css|js)\b)(?:xn--[\w-]{2,59}|[^\W\d_]{2,63})",
+    re.IGNORECASE,
+)
+
+_S: Final = r"[-. ()/+\u2010-\u2013\u00a0]"
+_PHONES: Final = re.compile(
+    "|".join((
+        # +49 151 23456789, +1 (650) 555-1212
+        rf"(?<![\w+])\+{_S}?[1-9](?:{_S}{{0,3}}\d){{7,14}}(?!\d)",
+        # 0041 79 123 45 67: only with separators, else it may be an article number with leading zeros
+        r"(?<![\w.,:/+-])00[1-9]\d{0,2}(?:[ /-]{1,2}\(?\d{1,5}\)?){2,6}(?![\d.,:-])",
+        # 1 (650) 555-1212, 650-555-1212, 650.555.1212
+        r"(?<![\w.,:/+-])(?:1[-. ]{0,2})?(?:\([2-9]\d\d\) ?|[2-9]\d\d[-. ])[2-9]\d\d[-. ]\d{4}(?![\d.,:-]\d|\w)",
+        # 020 7946 0958, 0151-23456789, 01 23 45 67 89: a trunk zero, an area, a separator, 9 to 12 digits in all
+        r"(?<![\w.,:/+-])\(?0[1-9]\d{0,3}\)?[ /-](?!\d\d?[ /-]\d{4}(?!\d))\d{2,8}(?:[ -]\d{2,8}){0,3}(?![\d.,:/-])",
+        # 98765 43210 (India)
+        r"(?<![\w.,:/+-])[6-9]\d{4}[ -]\d{5}(?![\d.,:/-])",
+    ))
+)  # fmt: skip
+_PHONE_NAMES: Final = (
+    r"telephone|telefon(?:nummer|o|e)?|telefoonnummer|telefoon|mobile|mobil|movil|handy(?:nummer)?|celular|cell(?:ular)?"
+    r"|phone|msisdn|whats_?app|fax|tel|mob"
+)
+# "phone: 5551212345", "tel=...", "Mobile no. 98...", "call me at 98..."
+_NAMED_PHONE: Final = re.compile(
+    rf"((?<![a-z])(?:(?:{_PHONE_NAMES})(?:[ _-]?(?:number|num|nr|no))?|call(?: me| us)?(?: at| on)?)"
+    rf"\.?[\s\"'\\:=\[\]]{{1,5}})(\+?\(?\d(?:{_S}{{0,3}}\d){{6,14}})(?![\d\w])",
+    re.IGNORECASE,
+)
+_PHONE_KEYS: Final = frozenset((
+    "phone", "phones", "telephone", "tel", "telefon", "telefono", "telefone", "telefoon", "telefonnummer",
+    "telefoonnummer", "telno", "mobile", "mobil", "movil", "mob", "mobileno", "mobilenumber", "mobilephone", "celular",
+    "cell", "cellphone", "cellular", "phonenumber", "phoneno", "msisdn", "whatsapp", "handy", "handynummer", "fax",
+    "ph",
+    "contactnumber", "contactno",
+))  # fmt: skip
+_NO_PHONE_KEYS: Final = frozenset((
+    "id", "ids", "sku", "model", "price", "brand", "count", "ts", "time", "version", "width", "height", "size", "type",
+))  # fmt: skip
+_EMAIL_KEYS: Final = frozenset(("email", "emails", "mail", "emailaddress", "mailto", "em", "eml"))
+_words: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])").findall
+_phone_shaped: Final = re.compile(rf"\s*\+?(?:{_S}{{0,3}}\d){{7,15}}{_S}{{0,2}}\s*").fullmatch
+
+_CARDS: Final = re.compile(r"(?<![\w.])[2-68](?:[-+ ]?[0-9]){13,18}(?![\d\w]|\.\d)")
+_CARD_STARTS: Final = re.compile(
+    r"4\d{15}(?:\d{3})?|5[1-5]\d{14}|2(?:2[2-9]|[3-6]|7[01]|720)\d+|3[47]\d{13}|3(?:0[0-5]|[689])\d{12}|35\d{14}"
+    r"|(?:6011|64[4-9]|65)\d+|62\d{14}(?:\d{3})?|(?:60|81|82|508)\d+|(?:5018|5020|5038|5893|6304|6759|676[1-3])\d+"
+).fullmatch
+_CARD_GROUPS: Final = re.compile(
+    r"\d{14,19}|\d{4}(?:[-+ ]\d{4}){3}(?:[-+ ]\d{3})?|\d{4}[-+ ]\d{6}[-+ ]\d{4,5}"
+).fullmatch
+_CARD_LENGTHS: Final = {"3": (14, 15, 16)}
+
+_escapes: Final = re.compile(
+    r"%u([0-9a-fA-F]{4})|\\+u([0-9a-fA-F]{4})|&#0*(\d{2,4});|&#[xX]0*([0-9a-fA-F]{2,4});|&commat;"
+)
+
+
+def scrub_url(url: str) -> tuple[str, tuple[str, ...]]:
+    """Take contact data out of a URL, part by part, however often a part is percent-encoded.
+
+    Returns the URL and the kinds taken ("email", "phone", "card"), in this order, () where the URL is unchanged.
+    Values of ids (ID_KEYS) are spared the number patterns. A user name before the host is taken as an e-mail.
+    """
+    if not _suspicious(url):
+        return url, ()
+    found: set[str] = set()
+    scheme, slashes, rest = url.partition("://")
+    if not slashes or not scheme.isalnum():
+        scheme, slashes, rest = "", "", url
+    parts = _url_parts(rest)
+    if slashes and "@" in parts[0]:
+        parts[0] = parts[0].rpartition("@")[2]
+        found.add(EMAIL)
+    for at in range(2 if slashes else 0, len(parts), 2):
+        part = parts[at]
+        if not part:
+            continue
+        key = parts[at - 2] if at >= 2 and parts[at - 1] == "=" else ""
+        parts[at] = _scrub_part(_decoded(key), part, found)
+    return (scheme + slashes + "".join(parts), _in_order(found)) if found else (url, ())
+
+
+def scrub_text(text: str) -> tuple[str, tuple[str, ...]]:
+    """Take contact data out of free text. Returns the text and the kinds taken, () where it is unchanged."""
+    if not _suspicious(text):
+        return text, ()
+    found: set[str] = set()
+    clean = _take(text, found)
+    plain = _decoded(clean)
+    if plain != clean:
+        deeper: set[str] = set()
+        taken = _take(plain, deeper)
+        if deeper:
+            clean = taken
+            found |= deeper
+    return clean, _in_order(found)
+
+
+def scrub_id(text: str) -> tuple[str, tuple[str, ...]]:
+    """Replace an e-mail inside an id by its SHA-256 (of the trimmed lower-case address, as `em` is hashed).
+
+    The same id gives the same answer at both doors. Number patterns are spared. Kinds: ("email",) or ().
+    """
+    if not _signs_of_an_at(text):
+        return text, ()
+    clean, n = _EMAIL.subn(_hash_of, text)
+    plain = _decoded(clean)
+    if plain != clean:
+        deeper, m = _EMAIL.subn(_hash_of, plain)
+        if m:
+            return deeper, (EMAIL,)
+    return (clean, (EMAIL,)) if n else (text, ())
+
+
+def scrub_value(key: str, text: str, spared: frozenset[str] = ID_KEYS) -> tuple[str, tuple[str, ...]]:
+    """Scrub a text that stands under a name: an id, a phone by its name, or free text. Kinds as in `scrub_text`."""
+    if not _suspicious(text):
+        return text, ()
+    if key in spared:
+        return scrub_id(text)
+    kind = _KIND_OF_KEY[key]
+    if kind == PHONE and _phone_shaped(_decoded(text)):
+        return "removed-phone", (PHONE,)
+    if kind == EMAIL and "@" in _decoded(text):
+        return "removed-email", (EMAIL,)
+    if text.startswith(("http://", "https://")):
+        return scrub_url(text)
+    return scrub_text(text)
+
+
+def scrub_json(raw: str, spared: frozenset[str] = ID_KEYS) -> tuple[str, tuple[str, ...]]:
+    """Take contact data out of JSON text, by the names of its keys.
+
+    Returns the text, byte for byte as it came where nothing was found, and what was taken as "path:kind", such as
+    "note:phone" or "contents.title:email" (":email" at the root). Text that is no JSON is scrubbed as text.
+    """
+    if not _suspicious(raw):
+        return raw, ()
+    try:
+        value = msgspec.json.decode(raw)
+        found: dict[str, None] = {}
+        clean = _scrub_node("", value, spared, found, "")
+        return (msgspec.json.encode(clean).decode(), tuple(found)) if found else (raw, ())
+    except (msgspec.MsgspecError, RecursionError, UnicodeError, ValueError):
+        text, kinds = scrub_text(raw)
+        return text, tuple(":" + kind for kind in kinds)
+
+
+def scrub_node(value: Any, spared: frozenset[str] = ID_KEYS) -> tuple[Any, tuple[str, ...]]:
+    """As `scrub_json`, for a decoded value."""
+    found: dict[str, None] = {}
+    clean = _scrub_node("", value, spared, found, "")
+    return (clean, tuple(found)) if found else (value, ())
+
+
+def placed(field: str, found: tuple[str, ...]) -> tuple[str, ...]:
+    """Put a field's name before what `scrub_json` told: ("note:phone",) of custom_data is custom_data.note:phone."""
+    return tuple(field + one if one.startswith(":") else f"{field}.{one}" for one in found)
+
+
+def suspicious(text: str) -> bool:
+    """Whether a text needs a closer look: False means that no scrubbing would change it."""
+    return _suspicious(text) is not None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _kind_of_key(key: str) -> str:
+    words = [word.lower() for word in _words(key)]
+    if not words or not _NO_PHONE_KEYS.isdisjoint(words):
+        return ""
+    joined = "".join(words)
+    if joined in _PHONE_KEYS or not _PHONE_KEYS.isdisjoint(words) or joined.endswith(("phone", "phonenumber")):
+        return PHONE
+    if joined in _EMAIL_KEYS or not _EMAIL_KEYS.isdisjoint(words) or joined.endswith("email"):
+        return EMAIL
+    return ""
+
+
+_KIND_OF_KEY: Final[Memo[str]] = Memo(_kind_of_key, most=1024, longest=64)
+
+
+def _in_order(found: set[str]) -> tuple[str, ...]:
+    return tuple(kind for kind in (EMAIL, PHONE, CARD) if kind in found)
+
+
+_parts_of_url: Final = re.compile(r"([/?&#;=])").split
+
+
+def _url_parts(rest: str) -> list[str]:
+    """Text and delimiters in turn."""
+    return _parts_of_url(rest)
+
+
+def _scrub_part(key: str, part: str, found: set[str]) -> str:
+    name = key.lower()
+    if name in ID_KEYS:
+        clean, kinds = scrub_id(part)
+        found.update(kinds)
+        return clean
+    if not _suspicious(part):
+        return part
+    kind = _KIND_OF_KEY[key]
+    plain = _decoded(part.replace("+", " ")) if "%" in part or "+" in part else part
+    if kind == PHONE and _phone_shaped(plain):
+        found.add(PHONE)
+        return "removed-phone"
+    if kind == EMAIL and "@" in plain:
+        found.add(EMAIL)
+        return "removed-email"
+    taken: set[str] = set()
+    clean = _take(part, taken)
+    for plain in (_decoded(clean), _decoded(clean.replace("+", " "))):
+        if plain != clean:
+            deeper: set[str] = set()
+            again = _take(plain, deeper)
+            if deeper:
+                clean = quote(again, safe="-._~!$'()*,:@/?")
+                taken |= deeper
+    found |= taken
+    return clean
+
+
+def _take(text: str, found: set[str]) -> str:
+    """Replace what stands in a text as it is; adds the kinds to `found`."""
+    clean, n = _EMAIL.subn("removed-email", text)
+    if n:
+        found.add(EMAIL)
+    taken = _CARDS.sub(_card, clean)
+    if taken != clean:
+        found.add(CARD)
+    clean, n = _PHONES.subn(_phone, taken)
+    named, m = _NAMED_PHONE.subn(r"\1removed-phone", clean)
+    if m or clean != taken:
+        found.add(PHONE)
+    return named
+
+
+def _phone(match: re.Match[str]) -> str:
+    text = match[0]
+    n = sum(map(str.isdigit, text))
+    low = 8 if text.startswith("+") else 9
+    return "removed-phone" if low <= n <= 15 else text
+
+
+def _card(match: re.Match[str]) -> str:
+    text = match[0]
+    return "removed-card" if is_card(text) else text
+
+
+def is_card(text: str) -> bool:
+    """Whether digits, alone or in an issuer's usual groups, are a card number: start, length and Luhn's check digit."""
+    if not _CARD_GROUPS(text):
+        return False
+    digits = "".join(filter(str.isdigit, text))
+    if len(digits) not in _CARD_LENGTHS.get(digits[0], (16, 19)) or not _CARD_STARTS(digits):
+        return False
+    total = 0
+    for at, digit in enumerate(reversed(digits)):
+        n = int(digit)
+        if at % 2:
+            n = n * 2 - 9 if n > 4 else n * 2
+        total += n
+    return total % 10 == 0
+
+
+def _hash_of(match: re.Match[str]) -> str:
+    address = match[0].replace("\uff20", "@").replace("\ufe6b", "@").strip().lower()
+    return hashlib.sha256(address.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _char(match: re.Match[str]) -> str:
+    js, json, decimal, hexadecimal = match.groups()
+    if decimal:
+        return chr(int(decimal))
+    point = js or json or hexadecimal
+    return chr(int(point, 16)) if point else "@"
+
+
+def _decoded(text: str) -> str:
+    """Undo percent, JSON and HTML escapes until nothing changes, six times at most."""
+    for _ in range(6):
+        plain = _escapes.sub(_char, text) if "\\u" in text or "%u" in text or "&" in text else text
+        plain = unquote(plain, errors="replace") if "%" in plain else plain
+        if plain == text:
+            break
+        text = plain
+    return text
+
+
+def _scrub_node(key: str, value: Any, spared: frozenset[str], found: dict[str, None], path: str) -> Any:
+    if isinstance(value, str):
+        clean, kinds = scrub_value(key, value, spared)
+        for kind in kinds:
+            found[f"{path}:{kind}"] = None
+        return clean
+    if isinstance(value, dict):
+        out: dict[Any, Any] = {}
+        for name, inner in value.items():
+            label, kinds = scrub_text(name)
+            for kind in kinds:
+                found[f"{path}:{kind}"] = None
+            below = f"{path}.{label[:64]}" if path else label[:64]
+            out[label] = _scrub_node(name.lower(), inner, spared, found, below)
+        return out
+    if isinstance(value, list):
+        return [_scrub_node(key, inner, spared, found, path) for inner in value]
+    if isinstance(value, int) and not isinstance(value, bool) and value > 999_999 and key not in spared:
+        digits = str(value)
+        if _KIND_OF_KEY[key] == PHONE and _phone_shaped(digits):
+            found[f"{path}:{PHONE}"] = None
+            return "removed-phone"
+        if is_card(digits):
+            found[f"{path}:{CARD}"] = None
+            return "removed-card"
+    return value
