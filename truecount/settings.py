@@ -313,8 +313,8 @@ def _dataset_lines() -> list[str]:
     lines = [
         "## Settings of a dataset",
         "",
-        "Shown by `truecount dataset list --format json`, changed by `truecount dataset set ID key=value ...`. A change",
-        "is a record in the log, and holds for every event received after it.",
+        "Shown by `truecount dataset list --format json`, changed by `truecount dataset set ID key=value ...`.",
+        "A change is a record in the log, and holds for every event received after it.",
         "",
         "| key | default | meaning |",
         "|---|---|---|",

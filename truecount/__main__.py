@@ -1,0 +1,7 @@
+"""`python -m truecount` is `truecount`."""
+
+import sys
+
+from truecount.cli import main
+
+sys.exit(main())

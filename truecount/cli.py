@@ -1,0 +1,88 @@
+"""The command `truecount`: finds the command's module, reads its flags, runs it.
+
+Exit codes: 0 done; 1 something is not there or did not work (a sentence on stderr says what); 2 wrong use.
+stdout carries the answer alone; progress, tables of progress and words go to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
+
+COMMANDS: Final = {
+    "serve": "run the whole server: doors, log, store and manager, on one port",
+    "demo": "serve, plus the BrewBeans shop with simulated visitors, live",
+    "dataset": "create, list, change and delete datasets, and their access tokens",
+    "events": "the count per event name, and with --refused what was refused and why",
+    "explain": "the copies of one action, and which rule decided of each",
+    "import": "take events from a file of JSON lines or CSV, with their own times",
+    "replay": "rebuild the store from the log with today's rules",
+    "backup": "make a consistent copy of a data folder, also while a server runs",
+    "doctor": "look at a data folder and say what is wrong and what to do",
+    "snippet": "the lines for a page, and how to point an SDK at this server",
+}
+"""Command -> what it does. Each lives in a module of truecount.commands, imported only when it is called."""
+
+MODULES: Final = {"import": "importing"}
+
+
+class CommandFailed(Exception):
+    """Exit 1: the text is the sentence for stderr."""
+
+
+class WrongUse(Exception):
+    """Exit 2: the text says what is wanted."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code; `--help` and wrong flags leave by SystemExit (0 and 2)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    name = given[0] if given else ""
+    if name in ("--version", "-V"):
+        from importlib.metadata import version
+
+        sys.stdout.write(f"truecount {version('truecount')}\n")
+        return 0
+    if name in ("--help", "-h", "help"):
+        sys.stdout.write(_help())
+        return 0
+    if name not in COMMANDS:
+        sys.stderr.write(f"truecount: there is no command {name!r}\n\n" if name else "")
+        sys.stderr.write(_help())
+        return 2
+    module = import_module(f"truecount.commands.{MODULES.get(name, name)}")
+    try:
+        return int(module.run(given[1:]))
+    except WrongUse as error:
+        sys.stderr.write(f"truecount {name}: {error}\n")
+        return 2
+    except CommandFailed as error:
+        sys.stderr.write(f"truecount {name}: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Who read our answer has seen enough (`| head`). Nothing may be flushed at exit any more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name.ljust(width)}  {text}" for name, text in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: truecount COMMAND [flags]",
+            "",
+            "One true count of every action: speaks the Meta Pixel and Conversions API wire formats.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "`truecount COMMAND --help` tells the flags. Every flag has a variable: --data is also TRUECOUNT_DATA.",
+            "",
+        ]
+    )

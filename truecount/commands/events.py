@@ -1,0 +1,77 @@
+"""truecount events: the count, per event name; with --refused what was not taken, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from truecount.cli import WrongUse
+from truecount.commands import times
+from truecount.commands.flags import Parser
+from truecount.commands.output import write_csv, write_json, write_table
+from truecount.commands.reach import books
+
+ABOUT: Final = """\
+Per event name: copies received, and the actions that they report, each once; of the actions how many were seen by the
+browser alone, by the server alone, and by both; their value by currency. With --refused: what was refused or withheld,
+and why."""
+FIRST: Final = (
+    "event_name",
+    "copies",
+    "actions",
+    "browser_only",
+    "server_only",
+    "both",
+    "limited",
+    "left_out",
+    "value",
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    parser = Parser("events", ABOUT)
+    parser.add_argument("dataset", metavar="DATASET", help="the dataset's id")
+    parser.flag("--since", metavar="TIME", help=f"from this time of receipt on: {times.HELP}")
+    parser.flag("--until", metavar="TIME", help="up to, not including, this time; a date counts as a whole")
+    parser.flag("--refused", action="store_true", help="what was refused or withheld, and why")
+    parser.format_flag()
+    parser.data_flag()
+    given = parser.read(arguments)
+    try:
+        since_us, until_us = times.read_range(given.since, given.until)
+    except ValueError as error:
+        raise WrongUse(str(error)) from None
+    with books(given.data) as found:
+        ask = found.refused if given.refused else found.events
+        answer = ask(given.dataset, since_us, until_us)
+    if given.format == "json":
+        write_json(answer)
+        return 0
+    columns, rows = as_rows(json.loads(answer), () if given.refused else FIRST)
+    if given.format == "csv":
+        write_csv(columns, rows)
+    else:
+        empty = "nothing was refused or withheld" if given.refused else f"no events in dataset {given.dataset} yet"
+        write_table(columns, rows, empty=empty)
+    return 0
+
+
+def as_rows(found: list[dict[str, Any]], first: Sequence[str]) -> tuple[list[str], list[list[str | int]]]:
+    """Objects as rows: the columns named first, then the others as they come."""
+    known = {name: None for row in found for name in row}
+    columns = [name for name in first if name in known or not found] + [name for name in known if name not in first]
+    return columns, [[cell(row.get(name)) for name in columns] for row in found]
+
+
+def cell(value: Any) -> str | int:
+    """One value for a table or CSV: money as `1798.00 INR`, lists with commas."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return "; ".join(f"{amount} {name}" for name, amount in value.items())
+    if isinstance(value, list):
+        return ", ".join(str(cell(part)) for part in value)
+    return value if isinstance(value, int) else str(value)

@@ -1,0 +1,272 @@
+"""How a command gets at a data folder: through the server that owns it, or by opening the folder itself.
+
+Both ways give the same JSON, byte for byte: `Books` is the one interface, `Remote` and `Local` its two forms.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import quote, urlencode
+
+from truecount.cli import CommandFailed
+from truecount.commands.flags import folder_of
+
+if TYPE_CHECKING:
+    from truecount.datasets import Dataset
+    from truecount.log.folder import DataFolder
+    from truecount.log.registry import Registry
+
+SERVER_START_S: Final = 60.0
+"""How long a command waits for a server that owns the folder and still starts."""
+ANSWER_S: Final = 120.0
+
+
+class Books(Protocol):
+    """What a command may ask and tell. Each answer is JSON of the fixed interface.
+
+    CommandFailed in words when something is not there or does not answer.
+    """
+
+    def datasets(self) -> bytes: ...
+
+    def create(self, name: str, id: str | None, token: str | None) -> bytes: ...
+
+    def change(self, id: str, settings: dict[str, str], name: str | None) -> bytes: ...
+
+    def delete(self, id: str) -> bytes: ...
+
+    def events(self, id: str, since_us: int | None, until_us: int | None) -> bytes: ...
+
+    def refused(self, id: str, since_us: int | None, until_us: int | None) -> bytes: ...
+
+    def explain(self, id: str, event_name: str, by: dict[str, str], hashes: bool) -> bytes: ...
+
+    def take(self, id: str, chunk: bytes) -> bytes: ...
+
+
+@contextmanager
+def books(data: str | None, *, create: bool = False) -> Iterator[Books]:
+    """Open a data folder's books. `create` makes a folder that is not there; else CommandFailed says so."""
+    from truecount.log.errors import FolderError, LogError
+
+    path = folder_of(data)
+    try:
+        folder = open_folder(path, create=create)
+        if folder.is_owned():
+            remote = Remote.of(folder)
+            if remote:
+                yield remote
+                return
+        with folder.lock():
+            local = Local(folder)
+            try:
+                yield local
+            finally:
+                local.close()
+    except (FolderError, LogError) as error:
+        raise CommandFailed(str(error)) from None
+
+
+def open_folder(path: Path, *, create: bool = False) -> DataFolder:
+    """The data folder. CommandFailed in words when it is not there or cannot be used."""
+    from truecount.log.errors import FolderError
+    from truecount.log.folder import DataFolder
+
+    if not create and not (path / "truecount.version").is_file():
+        raise CommandFailed(
+            f"there is no data folder at {path}: name one with --data, or make one with `truecount serve` "
+            "or `truecount dataset create`"
+        )
+    try:
+        return DataFolder(path, create=create)
+    except FolderError as error:
+        raise CommandFailed(str(error)) from None
+    except OSError as error:
+        raise CommandFailed(f"the data folder {path} cannot be used: {error.strerror}") from None
+
+
+class Remote:
+    """Books of a folder that a server owns, through its manager on loopback."""
+
+    def __init__(self, port: int, secret: str) -> None:
+        self._port = port
+        self._secret = secret
+
+    @classmethod
+    def of(cls, folder: DataFolder) -> Remote | None:
+        """The way to the server that owns a folder, as soon as it is up; None when the owner went away meanwhile."""
+        until = time.monotonic() + SERVER_START_S
+        while folder.is_owned():
+            try:
+                state = json.loads((folder.run / "serve.json").read_text())
+                return cls(int(state["manager"]), (folder.run / "manager.secret").read_text())
+            except (OSError, ValueError, KeyError):
+                pass
+            if time.monotonic() > until:
+                raise CommandFailed(
+                    f"another process owns {folder.path} and is no running server: wait for it, or stop it"
+                )
+            time.sleep(0.1)
+        return None
+
+    def datasets(self) -> bytes:
+        return self._ask("GET", "datasets")
+
+    def create(self, name: str, id: str | None, token: str | None) -> bytes:
+        return self._ask("POST", "datasets", body=_json({"name": name, "id": id, "token": token}))
+
+    def change(self, id: str, settings: dict[str, str], name: str | None) -> bytes:
+        return self._ask("PATCH", f"datasets/{_part(id)}", body=_json({"settings": settings, "name": name}))
+
+    def delete(self, id: str) -> bytes:
+        return self._ask("DELETE", f"datasets/{_part(id)}")
+
+    def events(self, id: str, since_us: int | None, until_us: int | None) -> bytes:
+        return self._ask("GET", f"datasets/{_part(id)}/events", {"since_us": since_us, "until_us": until_us})
+
+    def refused(self, id: str, since_us: int | None, until_us: int | None) -> bytes:
+        return self._ask("GET", f"datasets/{_part(id)}/refused", {"since_us": since_us, "until_us": until_us})
+
+    def explain(self, id: str, event_name: str, by: dict[str, str], hashes: bool) -> bytes:
+        query = {"event_name": event_name, **by, "hashes": "true" if hashes else None}
+        return self._ask("GET", f"datasets/{_part(id)}/explain", query)
+
+    def take(self, id: str, chunk: bytes) -> bytes:
+        return self._ask("POST", f"datasets/{_part(id)}/import", body=chunk, type="application/x-msgpack")
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, Any] | None = None,
+        body: bytes | None = None,
+        type: str = "application/json",
+    ) -> bytes:
+        from http.client import HTTPConnection, HTTPException
+
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_S)
+        headers = {"X-Truecount-Secret": self._secret, "Content-Type": type}
+        try:
+            connection.request(method, f"/api/{path}" + (f"?{urlencode(given)}" if given else ""), body, headers)
+            answer = connection.getresponse()
+            said = answer.read()
+        except (OSError, HTTPException) as error:
+            raise CommandFailed(
+                f"the running server does not answer ({error}); `truecount doctor` may tell why"
+            ) from None
+        finally:
+            connection.close()
+        if answer.status < 400:
+            return said
+        try:
+            text = str(json.loads(said)["error"])
+        except (ValueError, KeyError, TypeError):
+            text = f"the running server answered {answer.status}"
+        raise CommandFailed(text)
+
+
+class Local:
+    """Books of a folder that this process owns, for the length of one command."""
+
+    def __init__(self, folder: DataFolder) -> None:
+        from truecount.log.registry import Registry
+
+        self._folder = folder
+        self._registry: Registry = Registry.open(folder.path)
+
+    def close(self) -> None:
+        self._registry.close()
+
+    def datasets(self) -> bytes:
+        from truecount.manager.answers import encode, view_of
+
+        return encode([view_of(dataset) for dataset in self._registry.datasets().values()])
+
+    def create(self, name: str, id: str | None, token: str | None) -> bytes:
+        from truecount.manager.answers import DatasetMade, encode
+
+        with _in_words():
+            made, shown = self._registry.create(name, id=id, token=token)
+        return encode(DatasetMade(made.id, made.name, shown))
+
+    def change(self, id: str, settings: dict[str, str], name: str | None) -> bytes:
+        from truecount.manager.answers import changed_settings, encode, view_of
+
+        with _in_words():
+            new = changed_settings(self._dataset(id).settings, settings)
+            return encode(view_of(self._registry.change(id, name=name, settings=new)))
+
+    def delete(self, id: str) -> bytes:
+        from truecount.manager.answers import encode, view_of
+
+        with _in_words():
+            return encode(view_of(self._registry.delete(id)))
+
+    def events(self, id: str, since_us: int | None, until_us: int | None) -> bytes:
+        from truecount.manager.answers import encode
+        from truecount.measure.events import events
+
+        dataset = self._dataset(id)
+        with self._store() as store:
+            return encode(events(store, dataset, since_us, until_us))
+
+    def refused(self, id: str, since_us: int | None, until_us: int | None) -> bytes:
+        from truecount.manager.answers import encode
+        from truecount.measure.refused import refused
+
+        dataset = self._dataset(id)
+        with self._store() as store:
+            return encode(refused(store, dataset, since_us, until_us))
+
+    def explain(self, id: str, event_name: str, by: dict[str, str], hashes: bool) -> bytes:
+        from truecount.manager.answers import encode
+        from truecount.measure.explain import explain
+
+        dataset = self._dataset(id)
+        with self._store() as store:
+            return encode(explain(store, dataset, event_name, **by, hashes=hashes))
+
+    def take(self, id: str, chunk: bytes) -> bytes:
+        from truecount.commands.intake import Intake
+        from truecount.manager.answers import encode
+
+        with _in_words(), Intake(self._folder) as intake:
+            return encode(intake.take(self._dataset(id), chunk))
+
+    def _dataset(self, id: str) -> Dataset:
+        with _in_words():
+            return self._registry.get(id)
+
+    @contextmanager
+    def _store(self) -> Iterator[Any]:
+        from truecount.store.errors import StoreError
+        from truecount.store.local import open_store
+
+        try:
+            with open_store(self._folder.path) as store:
+                yield store
+        except StoreError as error:
+            raise CommandFailed(str(error)) from None
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """What cannot be done, as a sentence."""
+    try:
+        yield
+    except ValueError as error:
+        raise CommandFailed(str(error)) from None
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return json.dumps({name: given for name, given in value.items() if given is not None}).encode()
+
+
+def _part(id: str) -> str:
+    return quote(id, safe="")

@@ -1,0 +1,48 @@
+"""truecount snippet: the lines for a page, and how to point an SDK at this server."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from truecount.cli import CommandFailed, WrongUse
+from truecount.commands.flags import Parser
+from truecount.commands.reach import books
+
+ABOUT: Final = "The lines that a page and a server need to send their events here. Only the host is ours."
+_BASE: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+").fullmatch
+
+TEXT: Final = """\
+<!-- In the page: an image that counts a PageView -->
+<img height="1" width="1" style="display:none" src="{base}/tr?id={id}&amp;ev=PageView&amp;noscript=1">
+
+# On the server: the official SDK for Python, pointed at this host (before FacebookAdsApi.init)
+from facebook_business.session import FacebookSession
+FacebookSession.GRAPH = "{base}"
+
+# Or with curl (TOKEN was shown when the dataset was made)
+curl {base}/v26.0/{id}/events -H 'Authorization: Bearer TOKEN' -H 'Content-Type: application/json' \\
+  -d '{{"data":[{{"event_name":"Purchase","event_time":'$(date +%s)',"event_id":"order-1001","action_source":"website",\
+"event_source_url":"{base}/thanks","user_data":{{"em":"jane@example.com"}},\
+"custom_data":{{"value":"899.00","currency":"INR"}}}}]}}'
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    parser = Parser("snippet", ABOUT)
+    parser.add_argument("dataset", metavar="DATASET", help="the dataset's id")
+    parser.flag("--url", metavar="URL", help="address that pages reach this server at (default: http://127.0.0.1:8000)")
+    parser.data_flag()
+    given = parser.read(arguments)
+    base = (given.url or "http://127.0.0.1:8000").rstrip("/")
+    if not _BASE(base):
+        raise WrongUse(f"--url {given.url}: wanted http(s)://host[:port]")
+    with books(given.data) as found:
+        ids = [dataset["id"] for dataset in json.loads(found.datasets())]
+    if given.dataset not in ids:
+        raise CommandFailed(f"there is no dataset {given.dataset}")
+    sys.stdout.write(TEXT.format(base=base, id=given.dataset))
+    return 0

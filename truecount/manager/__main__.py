@@ -1,0 +1,48 @@
+"""The manager's process: serves the application on a socket that the supervisor made."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import sys
+
+import uvicorn
+
+from truecount import heartbeat
+from truecount.log.folder import DataFolder
+from truecount.manager.app import application
+from truecount.settings import read_settings
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="truecount.manager", allow_abbrev=False)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--fd", type=int, required=True, help="listening socket, inherited")
+    given = parser.parse_args()
+    settings = read_settings({"data": given.data})
+    folder = DataFolder(settings.folder, create=False)
+
+    def serving() -> None:
+        heartbeat.ready()
+        heartbeat.keep_beating(asyncio.get_running_loop())
+        gc.freeze()  # what was imported stays: no need to look at it again
+
+    config = uvicorn.Config(
+        application(folder, settings, serving),
+        fd=given.fd,
+        log_level="warning",
+        access_log=False,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        server_header=False,
+        timeout_graceful_shutdown=3,
+    )
+    uvicorn.Server(config).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""The answers of the manager's API and of commands that open a folder themselves: the same functions for both.
+
+Shapes are the fixed interface: see docs/interface.md.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from truecount.datasets import Dataset, DatasetSettings
+
+encode: Final = msgspec.json.Encoder(decimal_format="string").encode
+"""JSON of an answer: keys in the order of the struct, so that the same facts give the same bytes."""
+
+
+class DatasetView(msgspec.Struct):
+    """A dataset as `dataset list` shows it. Tokens are kept as hashes alone: only their number is told."""
+
+    id: str
+    name: str
+    created: str
+    tokens: int
+    settings: DatasetSettings
+
+
+class DatasetMade(msgspec.Struct):
+    """The answer to `dataset create`: the token is shown this once."""
+
+    id: str
+    name: str
+    token: str
+
+
+class CreateDataset(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of POST /api/datasets."""
+
+    name: str
+    id: str | None = None
+    token: str | None = None
+
+
+class ChangeDataset(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of PATCH /api/datasets/{id}: settings as texts, as a person types them."""
+
+    settings: dict[str, str] = {}
+    name: str | None = None
+
+
+def view_of(dataset: Dataset) -> DatasetView:
+    created = datetime.fromtimestamp(dataset.created_us / 1e6, UTC)
+    return DatasetView(
+        id=dataset.id,
+        name=dataset.name,
+        created=created.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        tokens=len(dataset.token_hashes),
+        settings=dataset.settings,
+    )
+
+
+def changed_settings(old: DatasetSettings, texts: dict[str, str]) -> DatasetSettings:
+    """Settings with some replaced by what a person typed (lists with commas). ValueError names a wrong one."""
+    hints = get_type_hints(DatasetSettings)
+    values: dict[str, Any] = {}
+    for name, text in texts.items():
+        hint = hints.get(name)
+        if hint is None:
+            raise ValueError(
+                f"{name} is no setting of a dataset; known: {', '.join(DatasetSettings.__struct_fields__)}"
+            )
+        values[name] = _read(name, hint, text.strip())
+    return msgspec.structs.replace(old, **values)
+
+
+def _read(name: str, hint: Any, text: str) -> Any:
+    if hint is bool:
+        if text.lower() not in {"true", "false", "1", "0", "yes", "no", "on", "off"}:
+            raise ValueError(f"{name} = {text!r}: wanted true or false")
+        return text.lower() in {"true", "1", "yes", "on"}
+    if get_origin(hint) is tuple:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if hint is not str:
+        choices = get_args(hint)
+        if text not in choices:
+            raise ValueError(f"{name} = {text!r}: wanted one of {', '.join(choices)}")
+    if name == "country" and text and not (len(text) == 2 and text.isascii() and text.isalpha()):
+        raise ValueError(f"country = {text!r}: wanted two letters, as in IN, or nothing")
+    return text.upper() if name == "country" else text

@@ -1,0 +1,305 @@
+"""The manager's ASGI application: a list of routes, and what each says when something is wrong.
+
+Everything under /api wants the secret of run/manager.secret, which the command line reads from the data folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from hmac import compare_digest
+from typing import Any, Final, TypeVar
+
+from litestar import Litestar, MediaType, Request, Response, Router, delete, get, patch, post
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException, NotAuthorizedException
+from litestar.handlers import BaseRouteHandler
+
+from truecount.datasets import Dataset
+from truecount.log.errors import LogError, LogFull
+from truecount.log.folder import DataFolder
+from truecount.log.registry import DatasetExists, Registry, RegistryError, UnknownDataset
+from truecount.manager import health
+from truecount.manager.answers import (
+    ChangeDataset,
+    CreateDataset,
+    DatasetMade,
+    changed_settings,
+    encode,
+    view_of,
+)
+from truecount.manager.engine import EngineLink
+from truecount.manager.page import page
+from truecount.settings import Settings
+from truecount.store.client import Store
+from truecount.store.errors import QueryTooHeavy, StoreError
+
+SECRET_HEADER: Final = "x-truecount-secret"
+GRAPH_PATH: Final = re.compile(r"/v\d+\.\d+(/|$)").match
+T = TypeVar("T")
+
+
+class Manager:
+    """What the routes share. Blocking work goes through `away`."""
+
+    def __init__(self, folder: DataFolder, settings: Settings) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.secret = folder.secret("manager")
+        self.registry = Registry.open(folder.path)
+        self.link = EngineLink(folder.path)
+        self.writing = asyncio.Lock()
+
+    async def away(self, work: Callable[[], T]) -> T:
+        """Run blocking work in a thread. It is given up (504) when it takes longer than a query may."""
+        limit_s = (self.settings.query_limit_s or 86_400) + 5
+        try:
+            async with asyncio.timeout(limit_s):
+                return await asyncio.to_thread(work)
+        except TimeoutError:
+            raise HTTPException(status_code=504, detail=f"no answer within {limit_s} s") from None
+
+    async def asked(self, ask: Callable[[Store], T]) -> T:
+        """Ask the store in a thread."""
+
+        def work() -> T:
+            with self.link.store() as store:
+                return ask(store)
+
+        return await self.away(work)
+
+    def dataset(self, id: str) -> Dataset:
+        return self.registry.get(id)
+
+    def close(self) -> None:
+        self.link.close()
+        self.registry.close()
+
+
+def json_answer(value: Any, status: int = 200) -> Response[bytes]:
+    return Response(encode(value), status_code=status, media_type="application/json; charset=utf-8")
+
+
+def _manager(request: Request[Any, Any, Any]) -> Manager:
+    manager: Manager = request.app.state.manager
+    return manager
+
+
+def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Let nobody in without the secret."""
+    given = connection.headers.get(SECRET_HEADER, "")
+    if not compare_digest(given.encode(), connection.app.state.manager.secret.encode()):
+        raise NotAuthorizedException(detail="this path wants the secret of run/manager.secret: use the command line")
+
+
+@get("/healthz", media_type=MediaType.TEXT)
+async def healthz() -> str:
+    return "ok\n"
+
+
+@get("/readyz")
+async def readyz(request: Request[Any, Any, Any]) -> Response[bytes]:
+    manager = _manager(request)
+    found = await manager.away(lambda: health.readiness(manager.folder.path, manager.link))
+    return json_answer(found, 200 if found.ready else 503)
+
+
+@get("/metrics")
+async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+    manager = _manager(request)
+    text = await manager.away(lambda: health.metrics_text(manager.folder.path, manager.link))
+    return Response(text, media_type="text/plain; version=1.0.0; charset=utf-8")
+
+
+@get("/", media_type=MediaType.HTML)
+async def front(request: Request[Any, Any, Any]) -> str:
+    manager = _manager(request)
+    found = await manager.away(lambda: health.readiness(manager.folder.path, manager.link))
+    return page(found.parts, len(manager.registry.datasets()))
+
+
+@get("/datasets")
+async def list_datasets(request: Request[Any, Any, Any]) -> Response[bytes]:
+    return json_answer([view_of(dataset) for dataset in _manager(request).registry.datasets().values()])
+
+
+@post("/datasets")
+async def create_dataset(request: Request[Any, Any, Any], data: CreateDataset) -> Response[bytes]:
+    manager = _manager(request)
+    async with manager.writing:
+        made, token = await manager.away(
+            lambda: manager.registry.create(data.name, id=data.id or None, token=data.token or None)
+        )
+    return json_answer(DatasetMade(made.id, made.name, token), 201)
+
+
+@patch("/datasets/{id:str}")
+async def change_dataset(request: Request[Any, Any, Any], id: str, data: ChangeDataset) -> Response[bytes]:
+    manager = _manager(request)
+    async with manager.writing:
+        settings = changed_settings(manager.dataset(id).settings, data.settings)
+        changed = await manager.away(lambda: manager.registry.change(id, name=data.name, settings=settings))
+    return json_answer(view_of(changed))
+
+
+@delete("/datasets/{id:str}", status_code=200)
+async def delete_dataset(request: Request[Any, Any, Any], id: str) -> Response[bytes]:
+    manager = _manager(request)
+    async with manager.writing:
+        gone = await manager.away(lambda: manager.registry.delete(id))
+    return json_answer(view_of(gone))
+
+
+@get("/datasets/{id:str}/events")
+async def dataset_events(
+    request: Request[Any, Any, Any], id: str, since_us: int | None = None, until_us: int | None = None
+) -> Response[bytes]:
+    from truecount.measure.events import events
+
+    manager = _manager(request)
+    dataset = manager.dataset(id)
+    return json_answer(await manager.asked(lambda store: events(store, dataset, since_us, until_us)))
+
+
+@get("/datasets/{id:str}/refused")
+async def dataset_refused(
+    request: Request[Any, Any, Any], id: str, since_us: int | None = None, until_us: int | None = None
+) -> Response[bytes]:
+    from truecount.measure.refused import refused
+
+    manager = _manager(request)
+    dataset = manager.dataset(id)
+    return json_answer(await manager.asked(lambda store: refused(store, dataset, since_us, until_us)))
+
+
+@get("/datasets/{id:str}/outcomes")
+async def dataset_outcomes(request: Request[Any, Any, Any], id: str) -> Response[bytes]:
+    from truecount.measure.outcomes import outcomes
+
+    manager = _manager(request)
+    dataset = manager.dataset(id)
+    return json_answer(await manager.asked(lambda store: outcomes(store, dataset)))
+
+
+@get("/outcomes")
+async def all_outcomes(request: Request[Any, Any, Any]) -> Response[bytes]:
+    from truecount.measure.outcomes import outcomes
+
+    return json_answer(await _manager(request).asked(lambda store: outcomes(store, None)))
+
+
+@get("/datasets/{id:str}/explain")
+async def dataset_explain(
+    request: Request[Any, Any, Any],
+    id: str,
+    event_name: str,
+    event_id: str | None = None,
+    order: str | None = None,
+    fbp: str | None = None,
+    external_id: str | None = None,
+    hashes: bool = False,
+) -> Response[bytes]:
+    from truecount.measure.explain import explain
+
+    manager = _manager(request)
+    dataset = manager.dataset(id)
+    found = await manager.asked(
+        lambda store: explain(
+            store, dataset, event_name, event_id=event_id, order=order, fbp=fbp, external_id=external_id, hashes=hashes
+        )
+    )
+    return json_answer(found)
+
+
+def words(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """An error as an answer: JSON with words for the API, Graph's envelope for its paths, plain text elsewhere."""
+    status, text = _status_of(error)
+    path = request.url.path
+    if GRAPH_PATH(path):
+        return json_answer(_graph_error(path, status), 400 if status in (404, 405) else status)
+    if path.startswith("/api/"):
+        return json_answer({"error": text}, status)
+    if status == 404:
+        text = f"There is nothing at {path}. Events go to /tr and /v<N>.0/<dataset>/events."
+    return Response(f"{text}\n".encode(), status_code=status, media_type="text/plain; charset=utf-8")
+
+
+def _status_of(error: Exception) -> tuple[int, str]:
+    match error:
+        case HTTPException():
+            return error.status_code, error.detail
+        case UnknownDataset():
+            return 404, str(error)
+        case DatasetExists():
+            return 409, str(error)
+        case RegistryError() | ValueError():
+            return 400, str(error)
+        case QueryTooHeavy():
+            return 422, f"the question is too heavy for the engine: {error}"
+        case StoreError():
+            return 503, str(error)
+        case LogFull():
+            return 507, str(error)
+        case LogError():
+            return 503, str(error)
+        case _:
+            return 500, f"this should not happen ({type(error).__name__}); please report it"
+
+
+def _graph_error(path: str, status: int) -> dict[str, Any]:
+    missing = status in (404, 405)
+    return {
+        "error": {
+            "message": f"Unsupported request: {path} is not served yet. Events go to /v<N>.0/<dataset>/events."
+            if missing
+            else "An unknown error occurred",
+            "type": "GraphMethodException",
+            "code": 100 if missing else 1,
+            "error_subcode": 33,
+            "is_transient": not missing,
+            "fbtrace_id": "A0000000000000000000000",
+        }
+    }
+
+
+def application(
+    folder: DataFolder, settings: Settings, on_start: Callable[[], None] = lambda: None, extra: tuple[Any, ...] = ()
+) -> Litestar:
+    """The application for one data folder, which the caller's supervisor owns."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        app.state.manager = Manager(folder, settings)
+        on_start()
+        try:
+            yield
+        finally:
+            app.state.manager.close()
+
+    api = Router(
+        "/api",
+        guards=[guard],
+        route_handlers=[
+            list_datasets,
+            create_dataset,
+            change_dataset,
+            delete_dataset,
+            dataset_events,
+            dataset_refused,
+            dataset_outcomes,
+            dataset_explain,
+            all_outcomes,
+            *extra,
+        ],
+    )
+    return Litestar(
+        [healthz, readyz, metrics, front, api],
+        state=State({}),
+        lifespan=[lifespan],
+        exception_handlers={Exception: words, HTTPException: words},
+        openapi_config=None,
+        logging_config=None,
+    )

@@ -1,0 +1,106 @@
+"""What runs: the answers of /healthz, /readyz and /metrics."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from truecount.collect.metrics import GAUGES, HELP, door_metrics
+from truecount.manager.engine import EngineLink
+from truecount.store.errors import StoreError
+
+
+class ServeState(msgspec.Struct):
+    """run/serve.json, as the supervisor writes it once everything is up."""
+
+    pid: int
+    url: str
+    port: int
+    manager: int
+    doors: int
+
+
+class Readiness(msgspec.Struct):
+    """The answer of /readyz. `ready` is True when every part is up."""
+
+    ready: bool
+    parts: dict[str, str]
+    """Part -> "up", or in words why not."""
+
+
+def serve_state(folder: Path) -> ServeState | None:
+    """What the supervisor says; None while the server starts."""
+    try:
+        return msgspec.json.decode((folder / "run" / "serve.json").read_bytes(), type=ServeState)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def readiness(folder: Path, link: EngineLink) -> Readiness:
+    """Ask every part. Blocks for as long as the engine takes to answer."""
+    parts: dict[str, str] = {}
+    try:
+        with link.store() as store:
+            store.query_rows("select 1")
+        parts["engine"] = "up"
+    except StoreError as error:
+        parts["engine"] = f"down: {error}"
+    state = serve_state(folder)
+    parts["doors"] = "up" if state else "starting"
+    return Readiness(all(said == "up" for said in parts.values()), parts)
+
+
+def metrics_text(folder: Path, link: EngineLink) -> bytes:
+    """All numbers in Prometheus' text format: the doors' summed over their processes, and the engine's."""
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    registry = CollectorRegistry()
+    registry.register(_Numbers(folder, link))
+    return generate_latest(registry)
+
+
+class _Numbers:
+    """Collects at the moment of the request."""
+
+    def __init__(self, folder: Path, link: EngineLink) -> None:
+        self._folder = folder
+        self._link = link
+
+    def describe(self) -> list[Any]:
+        return []
+
+    def collect(self) -> list[Any]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        sums: dict[str, dict[tuple[tuple[str, str], ...], int]] = {}
+        for sample in door_metrics(self._folder):
+            by_labels = sums.setdefault(sample.name, {})
+            by_labels[sample.labels] = by_labels.get(sample.labels, 0) + sample.value
+        families: list[Any] = []
+        for name, by_labels in sums.items():
+            names = [label for label, _ in next(iter(by_labels))]
+            kind = GaugeMetricFamily if name in GAUGES else CounterMetricFamily
+            family = kind(name.removesuffix("_total"), HELP.get(name, name), labels=names)
+            for labels, value in by_labels.items():
+                family.add_metric([text for _, text in labels], value)
+            families.append(family)
+        free = os.statvfs(self._folder)
+        families.append(
+            GaugeMetricFamily(
+                "truecount_disk_free_bytes", "Free space on the data folder's disk.", free.f_bavail * free.f_frsize
+            )
+        )
+        return [*families, *self._engine()]
+
+    def _engine(self) -> list[Any]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        try:
+            self._link.state()
+            up = 1
+        except StoreError:
+            up = 0
+        return [GaugeMetricFamily("truecount_engine_up", "1 while the engine runs.", up)]
