@@ -1,7 +1,8 @@
 """Upkeep of the log: seal what is loaded, forget addresses, tidy up after crashes, check what lies there.
 
 Run by the engine, now and then. Sealing one file: its rows are written to a partial file, which is made durable,
-renamed and read back, and only then the open form is removed. Wherever a crash cuts that, one whole form of the file is there.
+renamed and read back, and only then the open form is removed. Wherever a crash cuts that, one whole form of the file is
+there.
 """
 
 from __future__ import annotations
