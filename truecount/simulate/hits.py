@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import secrets
 import threading
+import time
 from typing import Final
 from urllib.parse import quote, quote_plus
 
@@ -16,6 +17,9 @@ Pairs = list[tuple[str, str]]
 
 REFUSED_HEADER: Final = "X-Truecount-Refused"
 ANSWER_S: Final = 30.0
+IDLE_S: Final = 1.0
+"""A connection idle for longer is not used again: a server may be closing it just then, and a hit sent twice is two."""
+UNRESERVED: Final = "!'()*"
 
 
 class NotSent(Exception):
@@ -68,7 +72,7 @@ def pairs_of(report: Report, dataset: str, opened_ms: int) -> Pairs:
 
 def query_of(pairs: Pairs) -> str:
     """Encode as `encodeURIComponent` does, brackets of the keys left as they are."""
-    return "&".join(f"{key}={quote(value, safe="!'()*")}" for key, value in pairs)
+    return "&".join(f"{key}={quote(value, safe=UNRESERVED)}" for key, value in pairs)
 
 
 def form_of(pairs: Pairs) -> bytes:
@@ -116,12 +120,16 @@ class HitSender:
 
     def _request(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, str]:
         kept: http.client.HTTPConnection | None = getattr(self._own, "connection", None)
+        if kept is not None and time.monotonic() - self._own.used > IDLE_S:
+            kept.close()
+            kept = None
         if kept is None:
             kept = self._own.connection = http.client.HTTPConnection(self._host, self._port, timeout=ANSWER_S)
         try:
             kept.request(method, path, body, headers)
             answer = kept.getresponse()
             answer.read()
+            self._own.used = time.monotonic()
             return answer.status, answer.headers.get(REFUSED_HEADER, "")
         except (OSError, http.client.HTTPException) as error:
             kept.close()

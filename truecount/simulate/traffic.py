@@ -1,4 +1,4 @@
-"""The shop's traffic: reports leave when they are due, chains in their order, deeds enter the books when all is answered."""
+"""The shop's traffic: reports leave when due, chains in order; a deed enters the books when all of it is answered."""
 
 from __future__ import annotations
 

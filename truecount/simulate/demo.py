@@ -1,0 +1,193 @@
+"""`truecount demo`: a server on a temporary folder, and the BrewBeans shop sending to it, live."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from truecount.cli import CommandFailed, WrongUse
+from truecount.commands.flags import Parser
+from truecount.commands.output import say
+from truecount.simulate import sdk
+from truecount.simulate.brewbeans import Shop
+from truecount.simulate.hits import HitSender
+from truecount.simulate.traffic import Traffic
+
+ABOUT: Final = """\
+Run a server on a temporary folder and let the BrewBeans coffee shop send to it: browser hits, and server events through
+the official SDK, some twice, some from one side alone. Shows the count live, with the shop's own orders beside it.
+
+Ends after --for seconds or at Ctrl-C. Exit code 1 when count and books do not agree in the end."""
+DEFAULT_PORT: Final = 8000
+START_S: Final = 90.0
+AGREE_S: Final = 60.0
+"""How long the count may take to catch up once the last report is answered. A second is usual; CI machines are slow."""
+LOOK_S: Final = 0.5
+PR_SET_PDEATHSIG: Final = 1
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = Parser("demo", ABOUT)
+    parser.flag("--port", metavar="P", help=f"port to listen on (default {DEFAULT_PORT}, or a free one)", type=int)
+    parser.flag("--seed", metavar="S", help="which visitors come (default 1)", type=int, default=1)
+    parser.flag("--for", metavar="SECONDS", dest="seconds", help="end after this long (default: at Ctrl-C)", type=float)
+    parser.flag("--pace", metavar="N", help="visits a second (default 8)", type=float, default=8.0)
+    parser.flag("--data", metavar="DIR", help="data folder, kept afterwards (default: a temporary one)")
+    return run(parser.read(arguments))
+
+
+def run(args: Namespace) -> int:
+    """Run the demo. Returns the exit code: 0 when count and books agree."""
+    if not 0 < args.pace <= 200:
+        raise WrongUse("--pace wants a number above 0, at most 200")
+    if args.seconds is not None and args.seconds <= 0:
+        raise WrongUse("--for wants a number of seconds above 0")
+    if not sdk.is_installed():
+        raise CommandFailed(sdk.MISSING)
+    with tempfile.TemporaryDirectory(prefix="truecount-demo-", ignore_cleanup_errors=True) as temporary:
+        folder = Path(args.data or temporary)
+        with serving(folder, Path(temporary) / "serve.log", args.port) as url:
+            return play(folder, url, args)
+
+
+@contextmanager
+def serving(folder: Path, words: Path, port: int | None) -> Iterator[str]:
+    """A server in a process of its own, until the block ends. Yields its URL. CommandFailed when it does not start."""
+    command = [sys.executable, "-m", "truecount", "serve", "--data", str(folder)]
+    command += ["--port", str(port if port is not None else DEFAULT_PORT if is_free(DEFAULT_PORT) else 0)]
+    libc = ctypes.CDLL(None)
+    with words.open("wb") as log:
+        # A session of its own: Ctrl-C is for the demo, which asks for the last count before it ends the server.
+        server = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0),  # noqa: PLW1509 - one thread
+        )
+        try:
+            yield wait_for(server, folder / "run" / "serve.json", words)
+        finally:
+            server.terminate()
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def wait_for(server: subprocess.Popen[bytes], state: Path, words: Path) -> str:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        if server.poll() is not None:
+            raise CommandFailed(f"the server did not start:\n{words.read_text(errors='replace').strip()}")
+        try:
+            return str(json.loads(state.read_text())["url"])
+        except (OSError, ValueError, KeyError):
+            time.sleep(0.05)
+    raise CommandFailed(f"the server was not ready within {START_S:g} s:\n{words.read_text(errors='replace').strip()}")
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def play(folder: Path, url: str, args: Namespace) -> int:
+    """Create a dataset, open the shop, show the count, close, compare."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from truecount.commands.reach import books as open_books
+    from truecount.simulate.table import differences, screen
+
+    def end(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    with open_books(str(folder)) as asked:
+        made = json.loads(asked.create("BrewBeans", None, None))
+        dataset = str(made["id"])
+        opened_ms = time.time_ns() // 1_000_000
+        shop = Shop(args.seed, opened_ms, args.pace)
+        sdk.point_at(url, str(made["token"]))
+        host, port = url.removeprefix("http://").rsplit(":", 1)
+        traffic = Traffic(
+            shop.visits(), HitSender(host, int(port), dataset, opened_ms), sdk.EventSender(dataset, opened_ms)
+        )
+        closing = threading.Event()
+        sending = threading.Thread(target=traffic.run, args=(closing.is_set,), name="traffic", daemon=True)
+        console = Console(width=None if sys.stdout.isatty() else 110)
+        until = time.monotonic() + args.seconds if args.seconds else float("inf")
+
+        def look() -> list[dict[str, Any]]:
+            return list(json.loads(asked.events(dataset, None, None)))
+
+        def picture(rows: list[dict[str, Any]], foot: str) -> Any:
+            return screen(
+                rows,
+                traffic.books,
+                under_way=traffic.under_way(),
+                visitors=traffic.visitors,
+                head=f"BrewBeans sends to {url}, dataset {dataset}, seed {args.seed}",
+                foot=foot,
+            )
+
+        ends = f"Ends in {args.seconds:g} s, or at Ctrl-C." if args.seconds else "Ctrl-C ends it."
+        sending.start()
+        if sys.stdout.isatty():
+            with Live(picture([], ends), console=console, refresh_per_second=4, transient=True) as live:
+                _until(lambda: time.monotonic() >= until, lambda: live.update(picture(look(), ends)))
+                closing.set()
+                last = "Closing: sending what is still under way ..."
+                _until(lambda: not sending.is_alive(), lambda: live.update(picture(look(), last)))
+        else:
+            say(f"BrewBeans sends to {url}, dataset {dataset}. {ends}")
+            _until(lambda: time.monotonic() >= until, lambda: None)
+            closing.set()
+            _until(lambda: not sending.is_alive(), lambda: None)
+        rows = look()
+        patience = time.monotonic() + AGREE_S
+        while (wrong := differences(rows, traffic.books)) and time.monotonic() < patience:
+            time.sleep(0.2)
+            rows = look()
+        if wrong or traffic.troubles:
+            console.print(picture(rows, ""))
+            return _disagree(wrong, traffic.troubles)
+        console.print(picture(rows, "The shop is closed. Every number of every event is what the books say."))
+        return 0
+
+
+def _until(done: Any, each: Any) -> None:
+    """Do `each` twice a second until `done`. Ctrl-C ends the wait, not the demo."""
+    try:
+        while not done():
+            each()
+            time.sleep(LOOK_S)
+    except KeyboardInterrupt:
+        say("Closing the shop; the last reports are sent first.")
+
+
+def _disagree(wrong: Sequence[str], troubles: Sequence[str]) -> int:
+    say("Count and books do not agree:" if wrong else "Some reports were not taken:")
+    for line in [*wrong, *sorted({f"{text} ({troubles.count(text)} x)" for text in troubles})]:
+        say(f"  {line}")
+    return 1
