@@ -1,0 +1,203 @@
+"""The client of the store: clickhouse-connect over HTTP, with typed errors. The same for a cluster.
+
+Importing this module is cheap; clickhouse-connect is loaded by the first Store.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode, urlsplit
+
+from .errors import QueryFailed, StoreDown, query_error
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from clickhouse_connect.driver.client import Client
+
+USER: Final = "truecount"
+DATABASE: Final = "truecount"
+_CODE: Final = re.compile(r"(?:error code |Code: )(\d+)")
+_RETRY_S: Final = 5.0
+"""Longer than any pause between a dropped kept-alive connection and the next try."""
+
+
+class Store:
+    """A connection to the store. Several threads may use one: each query is a request of its own.
+
+    Parameters stand in SQL as {name:Type}, and never become part of its text. Every method raises StoreDown when
+    nobody answers, QueryTooHeavy or QueryFailed when the engine refuses.
+    """
+
+    def __init__(self, url: str, secret: str, *, user: str = USER, database: str = DATABASE) -> None:
+        parts = urlsplit(url)
+        self._url = url.rstrip("/")
+        self._user = user
+        self._secret = secret
+        self._host = parts.hostname or "127.0.0.1"
+        self._port = parts.port or 8123
+        self._secure = parts.scheme == "https"
+        self._database = database
+        self._made: Client | None = None
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> Store:
+        """The store of a data folder whose engine runs. StoreDown when none does."""
+        import json
+
+        try:
+            state = json.loads((folder / "run" / "engine.json").read_text())
+            secret = (folder / "run" / "engine.secret").read_text()
+            return cls(f"http://127.0.0.1:{int(state['port'])}", secret)
+        except (OSError, ValueError, KeyError):
+            raise StoreDown("the engine is not up; a running server starts it by itself") from None
+
+    def query_rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Rows of a query, a tuple each."""
+        with _errors():
+            return [tuple(row) for row in self._client().query(sql, parameters=_parameters(params)).result_rows]
+
+    def query_columns(self, sql: str, params: Mapping[str, Any] | None = None) -> dict[str, list[Any]]:
+        """Columns of a query by name, in its order."""
+        with _errors():
+            answer = self._client().query(sql, parameters=_parameters(params), column_oriented=True)
+            columns = list(answer.result_columns) or [[] for _ in answer.column_names]
+            return {name: list(column) for name, column in zip(answer.column_names, columns, strict=True)}
+
+    def query_arrow(self, sql: str, params: Mapping[str, Any] | None = None) -> pa.Table:
+        """The answer as an Arrow table, for large ones."""
+        with _errors():
+            return self._client().query_arrow(sql, parameters=_parameters(params), use_strings=True)
+
+    def query_raw(self, sql: str, params: Mapping[str, Any] | None = None, form: str = "JSONEachRow") -> bytes:
+        """The answer in a ClickHouse format, as it comes."""
+        with _errors():
+            return bytes(self._client().raw_query(sql, parameters=_parameters(params), fmt=form))
+
+    def command(self, sql: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Run a statement that gives no rows, or a single value."""
+        with _errors():
+            return self._client().command(sql, parameters=_parameters(params))
+
+    def insert_arrow(self, table: str, data: pa.Table) -> int:
+        """Insert an Arrow table; returns the number of rows. Columns that it lacks get the table's defaults."""
+        with _errors():
+            self._client().insert_arrow(table, data)
+            return int(data.num_rows)
+
+    def insert_rows(self, table: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
+        """Insert a few rows."""
+        with _errors():
+            self._client().insert(table, rows, column_names=list(names))
+            return len(rows)
+
+    def state(self) -> dict[str, Any]:
+        """What the engine says of itself: pid, and the loader's state (loader.LoaderState) under `loader`."""
+        answer: dict[str, Any] = self._ask("/state", {}, 10.0)
+        return answer
+
+    def loaded(self) -> dict[str, int]:
+        """The last entry of each door that is visible."""
+        loader = self.state()["loader"]
+        return dict(loader["doors"]) if loader else {}
+
+    def wait_loaded(self, needed: Mapping[str, int] | None = None, timeout_s: float = 60.0) -> bool:
+        """Wait until these entries (door -> seq) are visible; without any: all that are in the log now.
+
+        False when they are not within `timeout_s`.
+        """
+        query = {**{door: str(seq) for door, seq in (needed or {}).items()}, "timeout_s": str(timeout_s)}
+        return bool(self._ask("/loaded", query, timeout_s + 10.0)["loaded"])
+
+    def ping(self) -> bool:
+        """True while the engine answers."""
+        try:
+            self._http("/ping", {}, 5.0)
+            return True
+        except StoreDown:
+            return False
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        if self._made is not None:
+            self._made.close()
+            self._made = None
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _client(self) -> Client:
+        if self._made is None:
+            from clickhouse_connect import get_client
+
+            self._made = get_client(
+                host=self._host,
+                port=self._port,
+                interface="https" if self._secure else "http",
+                username=self._user,
+                password=self._secret,
+                database=self._database,
+                compress=False,
+                autogenerate_session_id=False,  # a session would let one query at a time through
+                send_receive_timeout=900,
+                connect_timeout=_RETRY_S,
+                tz_mode="aware",
+            )
+        return self._made
+
+    def _ask(self, path: str, query: Mapping[str, str], timeout_s: float) -> Any:
+        import json
+
+        return json.loads(self._http(path, query, timeout_s))
+
+    def _http(self, path: str, query: Mapping[str, str], timeout_s: float) -> bytes:
+        from http.client import HTTPConnection, HTTPException
+
+        connection = HTTPConnection(self._host, self._port, timeout=timeout_s)
+        try:
+            headers = {"X-ClickHouse-User": self._user, "X-ClickHouse-Key": self._secret}
+            connection.request("GET", path + (f"?{urlencode(query)}" if query else ""), headers=headers)
+            answer = connection.getresponse()
+            body = answer.read()
+        except (OSError, HTTPException) as error:
+            raise StoreDown(f"the store does not answer ({type(error).__name__})") from None
+        finally:
+            connection.close()
+        if answer.status >= 400:
+            raise QueryFailed(body.decode("utf-8", "replace").strip(), answer.status)
+        return body
+
+
+def _parameters(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return dict(params) if params else None
+
+
+class _errors:
+    """Turn clickhouse-connect's errors into the store's."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None or not isinstance(error, Exception):
+            return
+        from clickhouse_connect.driver.exceptions import ClickHouseError
+
+        if isinstance(error, ClickHouseError):
+            text = str(error)
+            code = getattr(error, "code", None) or _found(text)
+            if code:
+                raise query_error(text, int(code)) from None
+            raise StoreDown(f"the store does not answer ({type(error).__name__})") from None
+        if isinstance(error, OSError) or type(error).__module__.startswith("urllib3"):
+            raise StoreDown(f"the store does not answer ({type(error).__name__})") from None
+
+
+def _found(text: str) -> int:
+    code = _CODE.search(text)
+    return int(code[1]) if code else 0

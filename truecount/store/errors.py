@@ -1,0 +1,44 @@
+"""What can go wrong with the store.
+
+StoreError
+├── StoreDown      nobody answers: the engine is starting, being restarted, or gone; asking again may help
+├── StoreRefused   the store cannot be used as it lies: made by a newer version, or a rebuild would lose history
+├── QueryTooHeavy  a query went over its time, memory or size; the engine lives
+└── QueryFailed    the engine refused a query; `code` is ClickHouse's number
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+HEAVY: Final = frozenset({158, 159, 160, 241, 307, 396, 473})
+"""ClickHouse codes of a query that was too much: rows, time, estimated time, memory, bytes, result, deadlock wait."""
+
+
+class StoreError(Exception):
+    """Base of what the store raises."""
+
+
+class StoreDown(StoreError):
+    """No engine answers."""
+
+
+class StoreRefused(StoreError):
+    """The store cannot be used as it lies; the text says what to do."""
+
+
+class QueryFailed(StoreError):
+    """The engine refused a query. `code` is ClickHouse's error code, 0 where it gave none."""
+
+    def __init__(self, text: str, code: int = 0) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class QueryTooHeavy(QueryFailed):
+    """A query went over its limit of time, memory or result size."""
+
+
+def query_error(text: str, code: int) -> QueryFailed:
+    """The error that a ClickHouse code stands for."""
+    return QueryTooHeavy(text, code) if code in HEAVY else QueryFailed(text, code)

@@ -1,0 +1,170 @@
+"""The engine process: `python -m truecount.store.service --data DIR [--port 0]`.
+
+Owns DIR/store: chDB behind ClickHouse's HTTP protocol on loopback, the loader, the upkeep of the log. Writes
+run/engine.json ({"port", "pid"}) when it answers; its secret is run/engine.secret. Ends at TERM or INT within seconds,
+and with its parent when told so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from truecount import heartbeat
+from truecount.log.folder import DataFolder
+from truecount.settings import read_settings
+
+if TYPE_CHECKING:
+    from .loader import Loader
+
+READER_SECRET: Final = "reader"
+UPKEEP_EVERY_S: Final = 30.0
+END_WITHIN_S: Final = 8.0
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The flags of the process. Limits come from the settings table (TRUECOUNT_ENGINE_MEMORY_MB and others)."""
+    parser = argparse.ArgumentParser(prog="truecount.store.service", allow_abbrev=False)
+    parser.add_argument("--data", type=Path, required=True, help="data folder")
+    parser.add_argument("--port", type=int, default=0, help="loopback port; 0: a free one")
+    parser.add_argument("--store", default="store", help="name of the store folder inside the data folder")
+    parser.add_argument("--slots", type=int, default=4, help="queries at a time")
+    parser.add_argument("--reader", action="store_true", help="let the user reader in (read only; run/reader.secret)")
+    parser.add_argument("--no-load", action="store_true", help="leave the store as it is")
+    parser.add_argument("--no-upkeep", action="store_true", help="leave the log's files as they are")
+    parser.add_argument("--with-parent", action="store_true", help="end when the process that started this one ends")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    chosen = arguments().parse_args(argv)
+    if chosen.with_parent:
+        die_with_parent()
+    folder = DataFolder(chosen.data)
+    settings = read_settings()
+    _temporary_files(folder.tmp / "engine")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+
+    # After the environment is set: chDB reads it when it is loaded.
+    from .engine import Engine, Limits
+    from .errors import StoreError
+    from .front import READER, USER, Front
+    from .loader import Loader
+    from .rebuild import settle
+    from .schema import migrate
+
+    settle(folder.path)
+    store = folder.path / chosen.store
+    store.mkdir(mode=0o700, exist_ok=True)
+    # All slots may be taken at once, and the loader and merges need some: a query gets half of what there is.
+    memory = settings.engine_memory_mb << 20 or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    limits = Limits(memory_bytes=memory // 2, seconds=settings.query_limit_s)
+    engine = Engine(store, limits=limits, slots=chosen.slots)
+    try:
+        migrate(engine.query, engine.rows)
+    except StoreError as error:
+        print(f"engine: {error}", file=sys.stderr, flush=True)
+        return 1
+    secrets = {USER: folder.secret("engine")}
+    if chosen.reader:
+        secrets[READER] = folder.secret(READER_SECRET)
+
+    loader: Loader | None = None
+    if not chosen.no_load:
+        from truecount.log.reader import LogReader
+
+        loader = Loader(engine, LogReader(folder.path))
+
+    def state() -> dict[str, Any]:
+        from msgspec import to_builtins
+
+        return {"pid": os.getpid(), "loader": to_builtins(loader.state()) if loader else None}
+
+    front = Front(
+        ("127.0.0.1", chosen.port),
+        engine,
+        secrets,
+        state=state,
+        wait=loader.wait if loader else lambda needed, timeout_s: True,
+    )
+    threading.Thread(target=front.serve_forever, name="front", daemon=True).start()
+    if loader:
+        loader.start()
+        if not chosen.no_upkeep:
+            upkeep = (folder.path, loader, settings.address_days, stop)
+            threading.Thread(target=_upkeep, args=upkeep, name="upkeep", daemon=True).start()
+    _announce(folder.run / "engine.json", {"port": front.server_address[1], "pid": os.getpid()})
+    heartbeat.ready()
+    while not stop.wait(heartbeat.EVERY_S):
+        engine.rows("SELECT 1")  # an engine that hangs does not come back from here, and is started again
+        heartbeat.beat()
+    # A query that runs must not hold the process: what is not durable yet is loaded again at the next start.
+    threading.Timer(END_WITHIN_S, lambda: os._exit(0)).start()
+    if loader:
+        loader.stop()
+    os._exit(0)  # chDB's own way out waits for its threads and has been seen to crash; nothing is left to write
+
+
+def die_with_parent() -> None:
+    """TERM this process when its parent's thread that started it ends (Linux)."""
+    import ctypes
+
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def _temporary_files(path: Path) -> None:
+    """chDB's temporary files lie in the data folder, and those of a process that was killed are removed."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True, mode=0o700, exist_ok=True)
+    os.environ["TMPDIR"] = str(path)
+
+
+def _announce(path: Path, content: dict[str, int]) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(content))
+    os.rename(partial, path)
+
+
+def _upkeep(folder: Path, loader: Loader, private_days: int, stop: threading.Event) -> None:
+    """Let the log seal what is loaded and forget addresses, again and again. What fails is said once, and tried again."""
+    from truecount.log.upkeep import UpkeepSettings, run
+
+    said = ""
+    while not stop.wait(UPKEEP_EVERY_S):
+        try:
+            state = loader.state()
+            if not state.recovered:
+                continue
+            report = run(
+                folder,
+                state.doors,
+                time.time_ns() // 1000,
+                UpkeepSettings(private_days=private_days),
+                stop=stop.is_set,
+            )
+            problem = "; ".join(report.problems)
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+        if problem and problem != said:
+            try:
+                print(f"upkeep: {problem}", file=sys.stderr, flush=True)
+            except (OSError, ValueError):
+                pass
+        said = problem
+
+
+if __name__ == "__main__":
+    sys.exit(main())
