@@ -17,6 +17,7 @@ from truecount.cli import CommandFailed
 from truecount.commands.flags import folder_of
 
 if TYPE_CHECKING:
+    from truecount.commands.intake import Intake
     from truecount.datasets import Dataset
     from truecount.log.folder import DataFolder
     from truecount.log.registry import Registry
@@ -45,6 +46,8 @@ class Books(Protocol):
     def refused(self, id: str, since_us: int | None, until_us: int | None) -> bytes: ...
 
     def explain(self, id: str, event_name: str, by: dict[str, str], hashes: bool) -> bytes: ...
+
+    def marks(self, id: str) -> bytes: ...
 
     def take(self, id: str, chunk: bytes) -> bytes: ...
 
@@ -136,8 +139,11 @@ class Remote:
         query = {"event_name": event_name, **by, "hashes": "true" if hashes else None}
         return self._ask("GET", f"datasets/{_part(id)}/explain", query)
 
+    def marks(self, id: str) -> bytes:
+        return self._ask("GET", f"datasets/{_part(id)}/imports")
+
     def take(self, id: str, chunk: bytes) -> bytes:
-        return self._ask("POST", f"datasets/{_part(id)}/import", body=chunk, type="application/x-msgpack")
+        return self._ask("POST", f"datasets/{_part(id)}/imports", body=chunk, type="application/x-msgpack")
 
     def _ask(
         self,
@@ -179,8 +185,11 @@ class Local:
 
         self._folder = folder
         self._registry: Registry = Registry.open(folder.path)
+        self._intake: Intake | None = None
 
     def close(self) -> None:
+        if self._intake:
+            self._intake.close()
         self._registry.close()
 
     def datasets(self) -> bytes:
@@ -233,11 +242,22 @@ class Local:
             return encode(explain(store, dataset, event_name, **by, hashes=hashes))
 
     def take(self, id: str, chunk: bytes) -> bytes:
-        from truecount.commands.intake import Intake
         from truecount.manager.answers import encode
 
-        with _in_words(), Intake(self._folder) as intake:
-            return encode(intake.take(self._dataset(id), chunk))
+        with _in_words():
+            return encode(self._open_intake().take(self._dataset(id), chunk))
+
+    def marks(self, id: str) -> bytes:
+        from truecount.manager.answers import encode
+
+        return encode(self._open_intake().marks(self._dataset(id)))
+
+    def _open_intake(self) -> Intake:
+        from truecount.commands.intake import Intake
+
+        if self._intake is None:
+            self._intake = Intake(self._folder)
+        return self._intake
 
     def _dataset(self, id: str) -> Dataset:
         with _in_words():

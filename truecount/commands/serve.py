@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from truecount.cli import CommandFailed, WrongUse
 from truecount.settings import SETTINGS, Settings, WrongSetting, help_of, read_settings
+
+if TYPE_CHECKING:
+    from truecount.commands.flags import Parser
 
 ABOUT: Final = """\
 Run the whole server: doors that collect, the durable log, the store and the manager, on one port.
@@ -37,7 +40,8 @@ def settings_of(arguments: Sequence[str]) -> Settings:
         raise WrongUse(str(error)) from None
 
 
-def parser_of():  # type: ignore[no-untyped-def]  # argparse is imported late
+def parser_of() -> Parser:
+    """The flags of `serve`: one for each setting."""
     from truecount.commands.flags import Parser
 
     parser = Parser("serve", ABOUT)

@@ -10,7 +10,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from hmac import compare_digest
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from litestar import Litestar, MediaType, Request, Response, Router, delete, get, patch, post
 from litestar.connection import ASGIConnection
@@ -37,6 +37,9 @@ from truecount.settings import Settings
 from truecount.store.client import Store
 from truecount.store.errors import QueryTooHeavy, StoreError
 
+if TYPE_CHECKING:
+    from truecount.commands.intake import Intake
+
 SECRET_HEADER: Final = "x-truecount-secret"
 GRAPH_PATH: Final = re.compile(r"/v\d+\.\d+(/|$)").match
 T = TypeVar("T")
@@ -52,6 +55,8 @@ class Manager:
         self.registry = Registry.open(folder.path)
         self.link = EngineLink(folder.path)
         self.writing = asyncio.Lock()
+        self.importing = asyncio.Lock()
+        self._intake: Intake | None = None
 
     async def away(self, work: Callable[[], T]) -> T:
         """Run blocking work in a thread. It is given up (504) when it takes longer than a query may."""
@@ -71,10 +76,20 @@ class Manager:
 
         return await self.away(work)
 
+    def intake(self) -> Intake:
+        """The way in for imported events. Made at its first use: few servers import."""
+        from truecount.commands.intake import Intake
+
+        if self._intake is None:
+            self._intake = Intake(self.folder, reserve_bytes=self.settings.reserve_mb * 1_000_000)
+        return self._intake
+
     def dataset(self, id: str) -> Dataset:
         return self.registry.get(id)
 
     def close(self) -> None:
+        if self._intake:
+            self._intake.close()
         self.link.close()
         self.registry.close()
 
@@ -214,6 +229,23 @@ async def dataset_explain(
     return json_answer(found)
 
 
+@get("/datasets/{id:str}/imports")
+async def list_imports(request: Request[Any, Any, Any], id: str) -> Response[bytes]:
+    manager = _manager(request)
+    dataset = manager.dataset(id)
+    async with manager.importing:
+        return json_answer(await manager.away(lambda: manager.intake().marks(dataset)))
+
+
+@post("/datasets/{id:str}/imports", request_max_body_size=None)
+async def import_chunk(request: Request[Any, Any, Any], id: str) -> Response[bytes]:
+    manager = _manager(request)
+    dataset = manager.dataset(id)
+    chunk = await request.body()
+    async with manager.importing:
+        return json_answer(await manager.away(lambda: manager.intake().take(dataset, chunk)))
+
+
 def words(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """An error as an answer: JSON with words for the API, Graph's envelope for its paths, plain text elsewhere."""
     status, text = _status_of(error)
@@ -265,9 +297,7 @@ def _graph_error(path: str, status: int) -> dict[str, Any]:
     }
 
 
-def application(
-    folder: DataFolder, settings: Settings, on_start: Callable[[], None] = lambda: None, extra: tuple[Any, ...] = ()
-) -> Litestar:
+def application(folder: DataFolder, settings: Settings, on_start: Callable[[], None] = lambda: None) -> Litestar:
     """The application for one data folder, which the caller's supervisor owns."""
 
     @asynccontextmanager
@@ -292,7 +322,8 @@ def application(
             dataset_outcomes,
             dataset_explain,
             all_outcomes,
-            *extra,
+            list_imports,
+            import_chunk,
         ],
     )
     return Litestar(

@@ -1,0 +1,196 @@
+"""Files of events, read row by row: JSON lines and CSV. Each row as the JSON text of a Conversions API event."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NamedTuple
+
+from truecount.vocabulary import DIGEST_KEYS, KEY_ALIASES, PLAIN_KEYS, RARE_DIGEST_KEYS
+
+MAX_LINE: Final = 1_000_000
+
+EVENT_COLUMNS: Final = (
+    "event_name",
+    "event_time",
+    "received_time",
+    "event_id",
+    "source",
+    "action_source",
+    "event_source_url",
+    "referrer_url",
+    "opt_out",
+    "consent",
+)
+USER_COLUMNS: Final = (
+    *DIGEST_KEYS,
+    *KEY_ALIASES,
+    *RARE_DIGEST_KEYS,
+    *PLAIN_KEYS,
+    "fbp",
+    "fbc",
+    "client_ip_address",
+    "client_user_agent",
+)
+CUSTOM_COLUMNS: Final = (
+    "value",
+    "currency",
+    "order_id",
+    "item_number",
+    "content_ids",
+    "content_type",
+    "content_name",
+    "content_category",
+    "contents",
+    "num_items",
+    "search_string",
+    "status",
+)
+LISTS: Final = frozenset({*DIGEST_KEYS, "email", "phone", "content_ids"})
+"""Columns that may hold several values, with | between."""
+
+COLUMNS_HELP: Final = f"""\
+columns of a CSV file (the first row names them; empty cells say nothing):
+  event:        {", ".join(EVENT_COLUMNS)}
+                times are Unix seconds or ISO 8601; source is browser or server
+  user_data:    {", ".join(USER_COLUMNS)}
+                raw or hashed; several values of one key with | between
+  custom_data:  {", ".join(CUSTOM_COLUMNS)}
+                contents as JSON; any other as custom_data.NAME"""
+
+
+class Row(NamedTuple):
+    line: int
+    """Number of its last line, from 1."""
+    end: int
+    """Bytes of the file up to its end."""
+    text: bytes
+    """JSON text of the event, b"" where the row is empty or wrong."""
+    wrong: str = ""
+
+
+class WrongFile(ValueError):
+    """A file that is none of events; the text says why."""
+
+
+def is_csv(path: Path) -> bool:
+    return path.suffix.lower() == ".csv"
+
+
+def json_rows(file: BinaryIO, start: int, line: int) -> Iterator[Row]:
+    """Rows of a file of JSON lines from a byte on, `line` lines behind it."""
+    file.seek(start)
+    end = start
+    for raw in file:
+        line += 1
+        end += len(raw)
+        text = raw.strip()
+        if line == 1 and text.startswith(b"\xef\xbb\xbf"):
+            text = text[3:]
+        if len(text) > MAX_LINE:
+            yield Row(line, end, b"", f"the line is longer than {MAX_LINE:,} bytes")
+        else:
+            yield Row(line, end, text)
+
+
+def csv_rows(file: BinaryIO, start: int, line: int) -> Iterator[Row]:
+    """Rows of a CSV file from a byte on. WrongFile when its first row names no columns, or unknown ones."""
+    file.seek(0)
+    counted = _Counted(file)
+    reader = csv.reader(counted, strict=True)
+    try:
+        names = next(reader, [])
+    except csv.Error as error:
+        raise WrongFile(f"its first row is no CSV ({error})") from None
+    places = [_place(name.strip()) for name in names]
+    if "event_name" not in names or "event_time" not in names:
+        raise WrongFile("its first row must name the columns, event_name and event_time among them")
+    if start > counted.end:
+        file.seek(start)
+        counted = _Counted(file, start, line)
+        reader = csv.reader(counted, strict=True)
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            yield Row(counted.line, counted.end, b"", f"no CSV ({error})")
+            continue
+        if cells is None:
+            return
+        if not any(cells):
+            yield Row(counted.line, counted.end, b"")
+        elif len(cells) != len(places):
+            yield Row(counted.line, counted.end, b"", f"{len(cells)} cells, the first row has {len(places)}")
+        else:
+            try:
+                yield Row(counted.line, counted.end, _event(places, cells))
+            except ValueError as error:
+                yield Row(counted.line, counted.end, b"", str(error))
+
+
+class _Counted:
+    """Lines of a file as text, counted: where a row ends is known when the reader asks for no more."""
+
+    def __init__(self, file: BinaryIO, end: int = 0, line: int = 0) -> None:
+        self._file = file
+        self.end = end
+        self.line = line
+
+    def __iter__(self) -> _Counted:
+        return self
+
+    def __next__(self) -> str:
+        raw = self._file.readline()
+        if not raw:
+            raise StopIteration
+        self.end += len(raw)
+        self.line += 1
+        if self.line == 1 and raw.startswith(b"\xef\xbb\xbf"):
+            raw = raw[3:]
+        return raw.decode("utf-8", "surrogateescape")
+
+
+def _place(name: str) -> tuple[str, str]:
+    """(part of the event, key) of a column. WrongFile for one that is not known."""
+    part, dot, key = name.partition(".")
+    if dot and part in ("user_data", "custom_data") and key:
+        return part, key
+    if name in EVENT_COLUMNS:
+        return "", name
+    if name in USER_COLUMNS:
+        return "user_data", name
+    if name in CUSTOM_COLUMNS:
+        return "custom_data", name
+    raise WrongFile(f"its column {name!r} is not known; `truecount import --help` names the columns")
+
+
+def _event(places: list[tuple[str, str]], cells: list[str]) -> bytes:
+    """A row as an event. ValueError says what is wrong with it."""
+    event: dict[str, Any] = {}
+    parts: dict[str, dict[str, Any]] = {"": event, "user_data": {}, "custom_data": {}}
+    for (part, key), cell in zip(places, cells, strict=True):
+        text = cell.strip()
+        if text:
+            parts[part][key] = _value(key, text)
+    event["user_data"] = parts["user_data"]
+    if parts["custom_data"]:
+        event["custom_data"] = parts["custom_data"]
+    if event.get("source") == "browser":
+        event.setdefault("action_source", "website")
+    try:
+        return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        raise ValueError("it is not UTF-8") from None
+
+
+def _value(key: str, text: str) -> Any:
+    if key in LISTS and "|" in text:
+        return [part.strip() for part in text.split("|") if part.strip()]
+    if key == "contents":
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise ValueError("contents is no JSON") from None
+    return text
