@@ -1,0 +1,1 @@
+"""What is counted: events, explain, refused, outcomes."""

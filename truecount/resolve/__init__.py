@@ -1,0 +1,1 @@
+"""Which copies are one action: the dedup definition, in SQL over immutable copies."""

@@ -1,0 +1,173 @@
+"""Actions: the copies of a dataset, merged. The stages of the dedup definition, in order; the rules are in sql/.
+
+Nearly every copy needs no more than a GROUP BY (sql/plain.sql). What could merge by key B, what an amendment names, and
+keys whose copies lie further apart than the window go into a pool, copy by copy, and are resolved there. When nothing can, the
+pool's stages are not run at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from truecount.datasets import Dataset
+from truecount.vocabulary import BROWSER_SIDE, Mark, Source
+
+from .scratch import Scratch, Sql
+
+AMENDMENT: Final = "AppendValue"
+"""The event that amends another's value and is no action of its own."""
+_PROFILE: Final = (
+    "event_name",
+    "source",
+    "bare",
+    "copies",
+    "left_out",
+    "left_out_in_range",
+    "bots",
+    "tools",
+    "first_ms",
+    "last_ms",
+)
+EVER_MS: Final = 2**62
+"""Beyond any time that a copy can have."""
+
+
+def left_out_marks(dataset: Dataset) -> int:
+    """Bits of the marks whose copies form no action in this dataset. The server's own canary never does."""
+    settings = dataset.settings
+    marks = Mark.CANARY
+    if not settings.count_bots:
+        marks |= Mark.BOT
+    if not settings.count_tools:
+        marks |= Mark.TOOL
+    if not settings.count_tests:
+        marks |= Mark.TEST
+    return int(marks)
+
+
+class Actions(Scratch):
+    """The actions of one dataset, as they are at one moment of the log. A context manager: leaving it drops its tables.
+
+    `names` limits the work to copies of these events; dedup never looks across names. The range [since_ms, until_ms) is of
+    event times; dedup itself always sees all copies, statements that count may use it. After `resolve`, statements can
+    read `plain` (a row for each action outside the pool; rows with `long` set are none), `special` (each action of the pool)
+    and `verdicts` (each copy of the pool).
+    """
+
+    def __init__(
+        self,
+        store: Sql,
+        dataset: Dataset,
+        names: Sequence[str] | None = None,
+        *,
+        since_ms: int = -EVER_MS,
+        until_ms: int = EVER_MS,
+    ) -> None:
+        super().__init__(store)
+        self.dataset = dataset
+        self.params |= {
+            "dataset": dataset.id,
+            "left_out_marks": left_out_marks(dataset),
+            "all_names": int(names is None),
+            "names": list(names or ()),
+            "since_ms": since_ms,
+            "until_ms": until_ms,
+        }
+        self.profile: list[dict[str, Any]] = []
+        self.at_moment()
+
+    def at_moment(self) -> None:
+        """Fix the moment: what the store holds now is what all that follows looks at."""
+        found = self.rows("moment")
+        currencies = sorted({currency for _, _, some in found for currency in some})
+        self.params |= {
+            "doors": [str(door) for door, _, _ in found],
+            "seqs": [int(seq) for _, seq, _ in found],
+            "currencies": currencies,
+            "pooled_names": [],
+            "any_offline": 0,
+        }
+        self.need("wanted")
+        self.profile = [dict(zip(_PROFILE, row, strict=True)) for row in self.rows("profile")]
+        self.params["any_offline"] = int(any(row["source"] == Source.OFFLINE for row in self.profile))
+
+    def want_key_b(self) -> None:
+        """Want what key B could merge: a browser copy and a server copy of a name, one of the two without an id."""
+        names = self._names_of_key_b()
+        if not names:
+            return
+        self.put("live", "live_values", key_b_names=names)
+        if self.count("live"):
+            self.put("wanted", "wanted_by_value", key_b_names=names)
+            self.params["pooled_names"] = sorted({*self.params["pooled_names"], *names})
+        self.drop("live")
+
+    def want_places(self, table: str) -> None:
+        """Want the keys of the copies whose places a scratch table holds, and those copies without a key."""
+        self.put("wanted", f"wanted_of_{table}")
+        names = self.store.query_rows(f"SELECT DISTINCT event_name FROM {self.params['wanted']}")
+        self.params["pooled_names"] = sorted({*self.params["pooled_names"], *(str(name) for (name,) in names)})
+
+    def fill(self, round_: int) -> None:
+        """Put the copies that were wanted in this round into the pool."""
+        self.put("pool", "pool", round=round_)
+
+    def resolve(self) -> bool:
+        """Resolve the pool. False when it is empty: then there is no `special` to read."""
+        if not self.count("pool"):
+            return False
+        self.put("sessions", "sessions")
+        self.need("joins")
+        if self.params["pooled_names"]:
+            self._join_by_key_b()
+        self.put("resolved", "resolved")
+        for table in ("pool", "sessions", "joins"):
+            self.drop(table)
+        return True
+
+    def _names_of_key_b(self) -> list[str]:
+        counts: dict[str, dict[tuple[bool, bool], int]] = {}
+        for row in self.profile:
+            if row["source"] in (Source.OFFLINE, Source.MESSAGING) or row["event_name"] == AMENDMENT:
+                continue
+            kind = (row["source"] in BROWSER_SIDE, bool(row["bare"]))
+            of_name = counts.setdefault(str(row["event_name"]), {})
+            of_name[kind] = of_name.get(kind, 0) + int(row["copies"]) - int(row["left_out"])
+        return sorted(
+            name
+            for name, of_name in counts.items()
+            if of_name.get((True, False)) and of_name.get((False, False))
+            if of_name.get((True, True)) or of_name.get((False, True))
+        )
+
+    def _join_by_key_b(self) -> None:
+        self.put("tokens", "tokens")
+        if not self.count("tokens"):
+            self.drop("tokens")
+            return
+        self.put("joins", "joins_without_id")
+        self.put("edges", "edges")
+        if self.count("edges"):
+            self.put("items", "items")
+            self.put("labels", "labels_start")
+            self.put("claims", "claims_of_one_token")
+            if self.count("labels"):
+                self._spread_labels()
+                self.put("claims", "claims_of_clusters")
+            self.put("joins", "joins_with_id")
+        for table in ("tokens", "edges", "items", "labels", "labels_next", "claims"):
+            self.drop(table)
+
+    def _spread_labels(self) -> None:
+        """Let clusters find their label; each round halves the way that is left, and the last one changes nothing."""
+        while True:
+            self.put("labels_next", "labels_next")
+            changed = self.store.query_rows(
+                f"SELECT count() FROM {self.params['labels']} AS a INNER JOIN {self.params['labels_next']} AS b "
+                "ON a.place = b.place WHERE a.label != b.label"
+            )
+            self.swap("labels", "labels_next")
+            self.empty("labels_next")
+            if not int(changed[0][0]):
+                return

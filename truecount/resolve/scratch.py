@@ -1,0 +1,123 @@
+"""Scratch tables of one answer: in the engine's memory, named for the answer, dropped after it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+
+from .definitions import complete, text_of
+
+
+class Sql(Protocol):
+    """What a store must do for us: statements with ClickHouse's own query parameters."""
+
+    def query_rows(self, sql: str, params: Mapping[str, Any] | None = None) -> Sequence[Sequence[Any]]: ...
+    def command(self, sql: str, params: Mapping[str, Any] | None = None) -> object: ...
+
+
+PREFIX: Final = "scratch_"
+"""Tables whose names begin so belong to an answer that is being made, or that a crash left behind: drop them at will."""
+
+COLUMNS: Final = {
+    "wanted": "round UInt8, event_name String, class UInt8, key String, place UInt128",
+    "live": "value FixedString(16)",
+    "originals": "amendment UInt128, original UInt128, amends UInt8, amendment_ms Int64, reference_ms Int64, "
+    "value_e4 Nullable(Int64), currency String",
+    "amended": "action UInt128, value_e4 Int64, currency String",
+    "sums": "event_name String, class UInt8, long_key String, currency String, actions UInt64, copies UInt64, "
+    "browser_only UInt64, server_only UInt64, both UInt64, limited UInt64, value_e4 Int128, valued UInt64, "
+    "first_ms Int64, last_ms Int64",
+    "pool": "place UInt128, fact UInt128, event_name String, class UInt8, key String, source String, browser UInt8, "
+    "marks UInt32, fbp String, external_id Array(FixedString(32))",
+    "sessions": "place UInt128, first_place UInt128, session UInt32",
+    "tokens": "server UInt8, place UInt128, key String, token FixedString(16), rule String",
+    "edges": "token FixedString(16), members Array(Tuple(UInt128, UInt8))",
+    "items": "place UInt128, server UInt8, tokens Array(FixedString(16))",
+    "labels": "place UInt128, label UInt128",
+    "labels_next": "place UInt128, label UInt128",
+    "claims": "group_place UInt128, browser_place UInt128",
+    "joins": "group_place UInt128, browser_place UInt128, rule String",
+    "resolved": "place UInt128, fact UInt128, event_name String, class UInt8, key String, browser UInt8, marks UInt32, "
+    "keyless UInt8, first_place UInt128, session UInt32, action UInt128, join_rule String",
+    "targets": "place UInt128",
+}
+"""Scratch tables by the name that the .sql files call them by, with their columns in the order the SELECTs give."""
+
+
+class Scratch:
+    """The scratch tables of one answer. A table is made when something is first put into it, or asked for by `need`."""
+
+    def __init__(self, store: Sql) -> None:
+        self.store = store
+        self._token = secrets.token_hex(8)
+        self.params: dict[str, Any] = {}
+        self._made: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for table in list(self._made):
+            try:
+                self.drop(table)
+            except Exception:
+                # The engine is gone or busy: what it keeps is in memory alone. The first error is the one to see.
+                if kind is None:
+                    raise
+
+    def need(self, table: str) -> None:
+        """Make a scratch table, empty, where it is not there yet; statements can name it from now on."""
+        if table not in self._made:
+            name = f"{PREFIX}{self._token}_{table}"
+            self.store.command(f"CREATE TABLE {name} ({COLUMNS[table]}) ENGINE = Memory")
+            self._made[table] = self.params[table] = name
+
+    def drop(self, table: str) -> None:
+        name = self._made.pop(table, None)
+        if name:
+            del self.params[table]
+            self.store.command(f"DROP TABLE IF EXISTS {name} SYNC")
+
+    def swap(self, one: str, other: str) -> None:
+        """Let two tables of the same columns change their names."""
+        self._made[one], self._made[other] = self._made[other], self._made[one]
+        self.params[one], self.params[other] = self._made[one], self._made[other]
+
+    def put(self, table: str, statement: str, package: str = "truecount.resolve", **params: Any) -> None:
+        """Put what the named SELECT gives into a scratch table."""
+        self.need(table)
+        sql = complete(text_of(statement, package))
+        self.store.command(f"INSERT INTO {self._made[table]}\n{sql}", self._used(sql, params))
+
+    def rows(self, statement: str, package: str = "truecount.resolve", **params: Any) -> Sequence[Sequence[Any]]:
+        """The rows of the named SELECT."""
+        sql = complete(text_of(statement, package))
+        return self.store.query_rows(sql, self._used(sql, params))
+
+    def count(self, table: str) -> int:
+        """How many rows a scratch table has; 0 where it is not made."""
+        if table not in self._made:
+            return 0
+        return int(self.store.query_rows(f"SELECT count() FROM {self._made[table]}")[0][0])
+
+    def empty(self, table: str) -> None:
+        self.need(table)
+        self.store.command(f"TRUNCATE TABLE {self._made[table]}")
+
+    def _used(self, sql: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        known = {**self.params, **params}
+        return {name: value for name, value in known.items() if "{" + name + ":" in sql}
+
+
+def sweep(store: Sql) -> None:
+    """Drop what a crash left behind. Only for a moment when no answer is being made, such as an engine's start."""
+    found = store.query_rows(
+        "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, {prefix:String}) ORDER BY name",
+        {"prefix": PREFIX},
+    )
+    for (name,) in found:
+        store.command(f"DROP TABLE IF EXISTS `{name}` SYNC")

@@ -1,0 +1,65 @@
+-- The accepted copies of one dataset up to one moment of the log, with what dedup reads of them.
+--
+-- moment  `doors` names the doors in order, `seqs` the last sequence number of each that this answer looks at: all
+--         statements of one answer see the same copies, whatever the loader does meanwhile.
+-- place   where the copy stands in the total order (received_us, door, seq, pos), in one number: 52 bits of
+--         microseconds since 1934, 16 of the door, 40 of the sequence, 20 of the position.
+-- fact    what the kept copy gives its action, in one number that rides along with the place (aggregates over tuples
+--         are five times slower): 64 bits of value, 1 bit "has a value", 15 of the currency, 48 of the event time.
+select
+    event_name,
+    event_id,
+    source,
+    received_us,
+    event_time_ms,
+    value_e4,
+    currency,
+    order_id,
+    fbp,
+    external_id,
+    marks,
+    original_event_name,
+    original_event_id,
+    original_order_id,
+    original_time_ms,
+    source in ('browser', 'app') as browser,
+    multiIf(source = 'offline', 2, source = 'messaging', 1, 0)::UInt8 as class,
+    bitAnd(marks, {left_out_marks:UInt32}) != 0 as left_out,
+    bitOr(
+        bitShiftLeft(toUInt128(received_us + 1125899906842624), 76),
+        bitOr(
+            bitShiftLeft(toUInt128(indexOf({doors:Array(String)}, door)), 60),
+            bitOr(bitShiftLeft(toUInt128(seq), 20), toUInt128(pos))
+        )
+    ) as place,
+    bitOr(
+        bitShiftLeft(toUInt128(toUInt64(ifNull(value_e4, 0))), 64),
+        toUInt128(
+            bitOr(
+                bitShiftLeft(toUInt64(isNotNull(value_e4)), 63),
+                bitOr(
+                    bitShiftLeft(toUInt64(indexOf({currencies:Array(String)}, currency)), 48),
+                    toUInt64(event_time_ms + 140737488355328)
+                )
+            )
+        )
+    ) as fact,
+    -- Offline: event time, name, item and order id, else the same set of match keys; neither: no key.
+    multiIf(
+        source != 'offline', '',
+        order_id != '', hex(sipHash128('order', event_time_ms, item_number, order_id)),
+        empty(em) and empty(ph) and empty(fn) and empty(ln) and empty(db) and empty(ge) and empty(ct) and empty(st)
+            and empty(zp) and empty(country) and empty(external_id) and fbp = '' and fbc = '' and empty(other_keys), '',
+        hex(sipHash128(
+            'keys', event_time_ms, item_number, fbp, fbc,
+            arraySort(em), '|', arraySort(ph), '|', arraySort(fn), '|', arraySort(ln), '|', arraySort(db), '|',
+            arraySort(ge), '|', arraySort(ct), '|', arraySort(st), '|', arraySort(zp), '|', arraySort(country), '|',
+            arraySort(external_id), '|', arraySort(mapKeys(other_keys)),
+            arrayMap(key -> other_keys[key], arraySort(mapKeys(other_keys)))
+        ))
+    ) as offline_key
+from copies
+where dataset = {dataset:String}
+    and ({all_names:UInt8} or event_name in {names:Array(String)})
+    and seq <= transform(door, {doors:Array(String)}, {seqs:Array(UInt64)}, toUInt64(0))
+    and has({doors:Array(String)}, door)

@@ -1,0 +1,15 @@
+-- Key B: the values that can possibly merge anything: on a browser copy and on a later server copy within 48 hours, one
+-- of the two without an id.
+select value
+from values_of_keys
+where value in (select value from values_of_keys where event_id = '')
+group by value
+having (
+        countIf(browser and event_id = '') > 0 and countIf(not browser) > 0
+        and minIf(received_us, browser and event_id = '') <= maxIf(received_us, not browser)
+        and maxIf(received_us, browser and event_id = '') + 172800000000 >= minIf(received_us, not browser)
+    ) or (
+        countIf(browser) > 0 and countIf(not browser and event_id = '') > 0
+        and minIf(received_us, browser) <= maxIf(received_us, not browser and event_id = '')
+        and maxIf(received_us, browser) + 172800000000 >= minIf(received_us, not browser and event_id = '')
+    )

@@ -1,0 +1,56 @@
+-- One row for each action that needs no closer look. A row with `long` set is no action: its copies lie further apart
+-- than the window, and the pool has to cut them into sessions.
+with
+    browser_copies > 0 and bitShiftRight(first_browser, 204) - bitShiftRight(first, 204) <= 300000000 as prefers_browser,
+    if(prefers_browser, first_browser, first) as kept,
+    toUInt64(bitAnd(kept, toUInt256(18446744073709551615))) as low
+select
+    event_name,
+    class,
+    key,
+    toUInt128(bitShiftRight(first, 128)) as action,
+    span_us > if(class = 2, 604800000000, 172800000000) as long,
+    copies,
+    browser_copies,
+    bitAnd(common_marks, 32) != 0 and (browser_copies = 0 or browser_copies = copies) as limited,
+    if(bitTest(low, 63), toInt64(toUInt64(bitAnd(bitShiftRight(kept, 64), toUInt256(18446744073709551615)))), null) as value_e4,
+    {currencies:Array(String)}[bitAnd(bitShiftRight(low, 48), 32767)] as currency,
+    toInt64(bitAnd(low, 281474976710655)) - 140737488355328 as event_time_ms
+from ids
+
+union all
+
+-- A copy without a key is an action of its own.
+select
+    event_name,
+    class,
+    '' as key,
+    place as action,
+    0 as long,
+    1 as copies,
+    toUInt64(browser) as browser_copies,
+    bitAnd(marks, 32) != 0 as limited,
+    value_e4,
+    currency,
+    event_time_ms
+from counted
+where event_id = '' and source != 'offline'
+    and not (event_name in {pooled_names:Array(String)} and place in (select place from {wanted:Identifier} where key = ''))
+
+union all
+
+select
+    event_name,
+    class,
+    '' as key,
+    place as action,
+    0 as long,
+    1 as copies,
+    0 as browser_copies,
+    bitAnd(marks, 32) != 0 as limited,
+    value_e4,
+    currency,
+    event_time_ms
+from counted
+where source = 'offline' and offline_key = '' and {any_offline:UInt8}
+    and not (event_name in {pooled_names:Array(String)} and place in (select place from {wanted:Identifier} where key = ''))

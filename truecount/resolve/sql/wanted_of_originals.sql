@@ -1,0 +1,9 @@
+-- Amendments: the ids and copies that AppendValue names, so that each becomes an action that can be looked up.
+select distinct
+    1 as round,
+    event_name,
+    class,
+    if(class = 2, offline_key, event_id) as key,
+    if(key = '', place, toUInt128(0)) as place
+from counted
+where place in (select original from {originals:Identifier})
