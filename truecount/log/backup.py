@@ -16,7 +16,7 @@ from pathlib import Path
 from .errors import FolderRefused, LogDamaged
 from .files import LogFile, doors_of, files_of, log_folder, sync_folder
 from .folder import DataFolder
-from .tables import connect_to_read
+from .tables import connect_to_read, trouble
 
 _TRIES = 20
 
@@ -83,7 +83,7 @@ def _copy_log_file(file: LogFile, target: Path) -> int:
         target.unlink(missing_ok=True)
         if not file.path.exists():
             raise FileNotFoundError(file.path) from None
-        raise LogDamaged(file.path, f"cannot be copied ({error})") from None
+        raise trouble(file.path, error) from None
 
 
 def _copy_database(source: Path, target: Path, *, forget: bool = False) -> int:

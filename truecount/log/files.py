@@ -29,6 +29,8 @@ class LogFile(NamedTuple):
     """Sequence number of its first entry (of the next to come, while it is empty)."""
     path: Path
     sealed: bool
+    closed: bool = True
+    """A later file is there: no entry will be added."""
 
 
 def log_folder(folder: Path) -> Path:
@@ -60,7 +62,10 @@ def files_of(door_folder: Path) -> list[LogFile]:
         if match:
             first = int(match[1])
             files.setdefault(first, LogFile(first, door_folder / name, match[2] == "seg"))
-    return sorted(files.values())
+    ordered = sorted(files.values())
+    if ordered:
+        ordered[-1] = ordered[-1]._replace(closed=False)
+    return ordered
 
 
 def sync_folder(folder: Path) -> None:

@@ -12,7 +12,7 @@ from .entries import Stored
 from .errors import LogDamaged
 from .files import LogFile, doors_of, files_of, log_folder
 from .segment import Segment, identity
-from .tables import connect_to_read, rows, unpack_body
+from .tables import connect_to_read, rows, trouble, unpack_body
 
 _COLUMNS: Final = "seq, kind, n, first_us, last_us, format, rules, packing, body"
 _STEP: Final = 64
@@ -23,7 +23,8 @@ _TRIES: Final = 5
 class LogReader:
     """Reads the log of a data folder. Sees what is committed, at once; never changes a thing.
 
-    Not for several threads at a time. LogDamaged from every method when a file cannot be read.
+    Not for several threads at a time. Every method may raise LogDamaged when a file cannot be read, and LogBroken when
+    it cannot be read now.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -168,7 +169,7 @@ class LogReader:
         try:
             held = self._open.get(door)
             if held is None or held[0] != file.path:
-                database = connect_to_read(file.path)
+                database = connect_to_read(file.path, closed=file.closed)
                 if held:
                     held[1].close()
                 held = self._open[door] = (file.path, database)
@@ -176,7 +177,7 @@ class LogReader:
         except sqlite3.DatabaseError as error:
             if not file.path.exists():
                 raise FileNotFoundError(file.path) from None
-            raise LogDamaged(file.path, f"cannot be read ({error})") from None
+            raise trouble(file.path, error) from None
 
     def _segment(self, door: str, file: LogFile) -> Segment:
         """The sealed file, opened anew where another was written in its place."""

@@ -42,11 +42,11 @@ class RegistryError(ValueError):
 
 
 class UnknownDataset(RegistryError):
-    pass
+    """No dataset has this id."""
 
 
 class DatasetExists(RegistryError):
-    pass
+    """A dataset has this id already."""
 
 
 class Registry:
@@ -59,7 +59,7 @@ class Registry:
         self._folder = folder
         self._database = database
         self._writer = writer
-        self._own_writer = False
+        self._behind = False
         self._read_only = read_only
         self._mutex = threading.RLock()
         self._seen = -1
@@ -204,6 +204,7 @@ class Registry:
                         self._database.execute(_UPSERT, (dataset.id, _encode(dataset)))
                     self._database.executemany(_APPLIED, list(ends.items()))
                 self._seen = -1
+            self._behind = False
             return len(records)
 
     def close(self) -> None:
@@ -238,11 +239,15 @@ class Registry:
         """Write a dataset as it is from now on: to the log, then here."""
         if self._read_only:
             raise RegistryError("this registry is open for reading alone")
+        if self._behind:
+            with LogReader(self._folder) as reader:
+                self.rebuild_from(reader)
         writer = self._writer or LogWriter(self._folder, DOOR)
         try:
             now_us = writer.now_us()
             dataset = made(now_us)
             seq = writer.append([settings_entry(dataset)], first_us=now_us, last_us=now_us)
+            self._behind = True
             with _transaction(self._database):
                 self._database.execute(_UPSERT, (dataset.id, _encode(dataset)))
                 # Only what follows without a gap may be called applied; other settings may lie between.
@@ -251,6 +256,7 @@ class Registry:
                     "where applied.seq = excluded.seq - 1",
                     (writer.door, seq),
                 )
+            self._behind = False
         finally:
             if writer is not self._writer:
                 writer.close()

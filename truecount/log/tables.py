@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import zstandard
 
+from .errors import LogBroken, LogDamaged, LogError
+
 FORMAT: Final = 1
 """Version of the file's layout (PRAGMA user_version); copies.FORMAT in each row is that of the bodies."""
 
@@ -31,6 +33,9 @@ SCHEMA: Final = (
     )""",
     f"pragma user_version = {FORMAT}",
 )
+
+DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+"""Error codes of SQLite that no waiting mends."""
 
 RAW: Final = 0
 ZSTD: Final = 1
@@ -80,11 +85,34 @@ def connect(path: Path) -> sqlite3.Connection:
     return database
 
 
-def connect_to_read(path: Path) -> sqlite3.Connection:
-    """Open a file that another process may be writing. Never creates, checkpoints or changes it."""
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5, isolation_level=None, check_same_thread=False
-    )
+def connect_to_read(path: Path, *, closed: bool = False) -> sqlite3.Connection:
+    """Open a file that another process may be writing. Never creates, checkpoints or changes it.
+
+    `closed` files, which get no more entries, can be read even where no byte is free for SQLite's shared memory.
+    """
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    database = sqlite3.connect(address, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
+    try:
+        database.execute("pragma schema_version")
+    except sqlite3.OperationalError:
+        database.close()
+        wal = path.with_name(f"{path.name}-wal")
+        if not closed or not path.exists() or (wal.exists() and wal.stat().st_size):
+            raise
+        address += "&immutable=1"
+        return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def trouble(path: Path, error: sqlite3.Error) -> LogError:
+    """What SQLite says of a file, as the log says it: damage is for good, anything else may pass."""
+    code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+    if code in DAMAGE:
+        return LogDamaged(path, f"cannot be read ({error})")
+    return LogBroken(f"{path} cannot be used now ({getattr(error, 'sqlite_errorname', error)})")
 
 
 def rows(database: sqlite3.Connection, sql: str, *parameters: Any) -> list[Any]:

@@ -33,7 +33,7 @@ from .files import (
 )
 from .reader import LogReader
 from .segment import LEVEL, Sealed, Segment, write_segment
-from .tables import connect, connect_to_read, rows, unpack_body
+from .tables import connect, connect_to_read, rows, trouble, unpack_body
 from .writer import DAY_US
 
 _ROWS: Final = "select seq, kind, n, first_us, last_us, written_us, format, rules, packing, body from log order by seq"
@@ -106,6 +106,8 @@ def verify(folder: Path) -> list[LogDamaged]:
                     if file.first != after + 1:
                         raise LogDamaged(file.path, f"entries {after + 1} to {file.first - 1} before it are missing")
                     after = _verify_file(file)
+                except FileNotFoundError:
+                    after = _end_by_name(file)  # sealed meanwhile, which read all of it
                 except LogDamaged as damaged:
                     found.append(damaged)
                     after = _end_by_name(file)
@@ -183,13 +185,20 @@ def _close_idle(door_folder: Path, now_us: int) -> None:
 
 def _read(file: LogFile, sql: str) -> list[tuple[int, ...]]:
     try:
-        database = connect_to_read(file.path)
+        database = connect_to_read(file.path, closed=file.closed)
         try:
             return rows(database, sql)
         finally:
             database.close()
     except sqlite3.DatabaseError as error:
-        raise LogDamaged(file.path, f"cannot be read ({error})") from None
+        raise trouble(file.path, error) from None
+
+
+def _connect(file: LogFile) -> sqlite3.Connection:
+    try:
+        return connect(file.path)
+    except sqlite3.DatabaseError as error:
+        raise trouble(file.path, error) from None
 
 
 def _forget(file: LogFile, before_us: int) -> int:
@@ -197,7 +206,7 @@ def _forget(file: LogFile, before_us: int) -> int:
     due = f"from private where seq in (select seq from log where written_us < {before_us:d})"
     if not _read(file, f"select 1 {due} limit 1"):
         return 0
-    database = connect(file.path)
+    database = _connect(file)
     try:
         purged = database.execute(f"delete {due}").rowcount
         # The WAL still holds the old pages until it is emptied.
@@ -209,7 +218,7 @@ def _forget(file: LogFile, before_us: int) -> int:
 
 def _seal(file: LogFile, level: int, report: UpkeepReport) -> None:
     path = file.path.with_suffix(SEALED)
-    database = connect(file.path)
+    database = _connect(file)
     try:
         if not rows(database, "select 1 from log limit 1"):
             return
@@ -217,7 +226,7 @@ def _seal(file: LogFile, level: int, report: UpkeepReport) -> None:
         size = file.path.stat().st_size
         write_segment(path, _rows_of(file.path, database), level=level)
     except sqlite3.DatabaseError as error:
-        raise LogDamaged(file.path, f"cannot be read ({error})") from None
+        raise trouble(file.path, error) from None
     finally:
         database.close()
     try:
@@ -250,8 +259,8 @@ def _rows_of(path: Path, database: sqlite3.Connection) -> Iterator[Sealed]:
 
 def _verify_file(file: LogFile) -> int:
     """Check a file as a whole; returns its last sequence number."""
-    expected = file.first
     if file.sealed:
+        expected = file.first
         segment = Segment(file.path)
         try:
             segment.verify()
@@ -263,7 +272,17 @@ def _verify_file(file: LogFile) -> int:
         finally:
             segment.close()
         return expected - 1
-    database = connect_to_read(file.path)
+    try:
+        return _verify_open(file)
+    except sqlite3.DatabaseError as error:
+        if not file.path.exists():
+            raise FileNotFoundError(file.path) from None
+        raise trouble(file.path, error) from None
+
+
+def _verify_open(file: LogFile) -> int:
+    expected = file.first
+    database = connect_to_read(file.path, closed=file.closed)
     try:
         faults = database.execute("pragma integrity_check(1)").fetchone()[0]
         if faults != "ok":
@@ -273,8 +292,6 @@ def _verify_file(file: LogFile) -> int:
                 if row.seq != expected:
                     raise LogDamaged(file.path, f"entry {expected} is missing")
                 expected += 1
-    except sqlite3.DatabaseError as error:
-        raise LogDamaged(file.path, f"cannot be read ({error})") from None
     finally:
         database.close()
     return expected - 1

@@ -22,7 +22,7 @@ from .entries import Entry
 from .errors import LogBroken, LogDamaged, LogFull
 from .files import DOOR, OPEN, file_path, files_of, hold_door, log_folder, sync_folder
 from .reader import LogReader
-from .tables import LEVEL, connect, pack_body, rows, unpack_body
+from .tables import DAMAGE, LEVEL, connect, pack_body, rows, unpack_body
 
 DAY_US: Final = 86_400_000_000
 ROLL_BYTES: Final = 64 * 1024 * 1024
@@ -32,7 +32,6 @@ _NEARLY_NOTHING: Final = 1024 * 1024
 
 _INSERT: Final = "insert into log values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_PRIVATE: Final = "insert into private values (?, ?, ?)"
-_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class LogWriter:
@@ -188,7 +187,7 @@ class LogWriter:
         try:
             database = connect(path)
         except (sqlite3.Error, OSError) as error:
-            if getattr(error, "sqlite_errorcode", 0) in _DAMAGE:
+            if getattr(error, "sqlite_errorcode", 0) in DAMAGE:
                 raise LogDamaged(path, "is not a readable SQLite file") from None
             self._give_up(error)
         try:
@@ -203,11 +202,13 @@ class LogWriter:
                 self._bytes = max(1, path.stat().st_size)
             if newest is None:
                 sync_folder(self._folder)
-        except (sqlite3.DatabaseError, ValueError) as error:
+        except ValueError as error:
             database.close()
-            raise LogDamaged(path, f"its newest entry cannot be read ({error})") from None
-        except OSError as error:
+            raise LogDamaged(path, f"its newest entry cannot be read: {error}") from None
+        except (sqlite3.Error, OSError) as error:
             database.close()
+            if getattr(error, "sqlite_errorcode", 0) in DAMAGE:
+                raise LogDamaged(path, f"its newest entry cannot be read ({error})") from None
             self._give_up(error)
         self._database = database
         return database
