@@ -32,7 +32,7 @@ FIRST: Final = (
 def run(arguments: Sequence[str]) -> int:
     parser = Parser("events", ABOUT)
     parser.add_argument("dataset", metavar="DATASET", help="the dataset's id")
-    parser.flag("--since", metavar="TIME", help=f"from this time of receipt on: {times.HELP}")
+    parser.flag("--since", metavar="TIME", help=f"from this time of the event on: {times.HELP}")
     parser.flag("--until", metavar="TIME", help="up to, not including, this time; a date counts as a whole")
     parser.flag("--refused", action="store_true", help="what was refused or withheld, and why")
     parser.format_flag()

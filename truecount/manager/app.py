@@ -69,12 +69,7 @@ class Manager:
 
     async def asked(self, ask: Callable[[Store], T]) -> T:
         """Ask the store in a thread."""
-
-        def work() -> T:
-            with self.link.store() as store:
-                return ask(store)
-
-        return await self.away(work)
+        return await self.away(lambda: ask(self.link.store()))
 
     def intake(self) -> Intake:
         """The way in for imported events. Made at its first use: few servers import."""

@@ -43,13 +43,12 @@ def readiness(folder: Path, link: EngineLink) -> Readiness:
     """Ask every part. Blocks for as long as the engine takes to answer."""
     parts: dict[str, str] = {}
     try:
-        with link.store() as store:
-            store.query_rows("select 1")
-        parts["engine"] = "up"
+        loader = link.store().state()["loader"]
+        parts["engine"] = "up" if loader["recovered"] else "loading what an earlier run left behind"
+        parts["loader"] = f"stuck: {loader['error']}" if loader["error"] else "up"
     except StoreError as error:
         parts["engine"] = f"down: {error}"
-    state = serve_state(folder)
-    parts["doors"] = "up" if state else "starting"
+    parts["doors"] = "up" if serve_state(folder) else "starting"
     return Readiness(all(said == "up" for said in parts.values()), parts)
 
 
@@ -96,11 +95,25 @@ class _Numbers:
         return [*families, *self._engine()]
 
     def _engine(self) -> list[Any]:
-        from prometheus_client.core import GaugeMetricFamily
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+        loader: dict[str, Any] | None
         try:
-            self._link.state()
-            up = 1
+            loader = self._link.store().state()["loader"]
         except StoreError:
-            up = 0
-        return [GaugeMetricFamily("truecount_engine_up", "1 while the engine runs.", up)]
+            loader = None
+        up = GaugeMetricFamily("truecount_engine_up", "1 while the engine answers.", 0 if loader is None else 1)
+        if loader is None:
+            return [up]
+        behind = "How far the store is behind the log: all that was in the log so long ago is counted."
+        aside = "Items that the loader set aside, with a reason; they block nothing."
+        return [
+            up,
+            GaugeMetricFamily("truecount_loader_lag_seconds", behind, loader["lag_us"] / 1e6),
+            GaugeMetricFamily(
+                "truecount_loader_stuck", "1 while the loader cannot go on.", 1 if loader["error"] else 0
+            ),
+            GaugeMetricFamily("truecount_set_aside", aside, loader["set_aside"]),
+            GaugeMetricFamily("truecount_store_copies", "Accepted copies in the store.", loader["copies"]),
+            CounterMetricFamily("truecount_loader_batches", "Batches that were loaded.", loader["batches"]),
+        ]

@@ -1,0 +1,210 @@
+"""truecount doctor: looks at a data folder, with or without a server, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+import stat
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from truecount.cli import WrongUse
+from truecount.commands.flags import Parser, folder_of
+from truecount.commands.output import write_table
+from truecount.commands.reach import open_folder
+from truecount.settings import WrongSetting, read_settings
+
+if TYPE_CHECKING:
+    from truecount.log.folder import DataFolder
+
+ABOUT: Final = """\
+Look at a data folder and say what is wrong and what to do about it. Works with and without a running server, and changes
+nothing. Exit code 1 when something is broken."""
+GOOD, LOOK, BROKEN = "good", "look", "broken"
+LAG_LIMIT_S: Final = 10.0
+CLOCK_LIMIT_S: Final = 2.0
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at. `do` says what to do, "" where nothing is to be done."""
+
+    check: str
+    state: str
+    says: str
+    do: str = ""
+
+
+def run(arguments: Sequence[str]) -> int:
+    parser = Parser("doctor", ABOUT)
+    parser.flag("--quick", action="store_true", help="leave out what reads the whole log")
+    parser.format_flag(("table", "json"))
+    parser.data_flag()
+    given = parser.read(arguments)
+    folder = open_folder(folder_of(given.data))
+    try:
+        reserve_mb = read_settings({"data": str(folder.path)}).reserve_mb
+    except WrongSetting as error:
+        raise WrongUse(str(error)) from None
+    findings = list(examine(folder, reserve_mb, quick=given.quick))
+    if given.format == "json":
+        sys.stdout.write(json.dumps([finding._asdict() for finding in findings], separators=(",", ":")) + "\n")
+    else:
+        write_table(["check", "state", "what was found", "what to do"], findings, empty="")
+    return 1 if any(finding.state == BROKEN for finding in findings) else 0
+
+
+def examine(folder: DataFolder, reserve_mb: int, *, quick: bool = False) -> Iterator[Finding]:
+    """All checks in order. Each is made whatever the others found."""
+    yield Finding("folder", GOOD, f"{folder.path}, format {folder.version}")
+    yield from _secrets(folder)
+    yield from _disk(folder, reserve_mb)
+    yield from _clock(folder)
+    yield from _datasets(folder)
+    yield from _server(folder)
+    if not quick:
+        yield from _log(folder)
+        yield from _refusals(folder)
+
+
+def _secrets(folder: DataFolder) -> Iterator[Finding]:
+    kept = [folder.path, folder.keys, folder.run, *folder.keys.glob("*.key"), *folder.run.glob("*.secret")]
+    wide = [str(path) for path in kept if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077]
+    if wide:
+        yield Finding("secrets", LOOK, f"others may read {', '.join(wide)}", "chmod go= on each of them")
+    else:
+        yield Finding("secrets", GOOD, "readable by their owner alone")
+
+
+def _disk(folder: DataFolder, reserve_mb: int) -> Iterator[Finding]:
+    free_mb = folder.disk_free() // 1_000_000
+    says = f"{free_mb:,} MB free, {reserve_mb:,} MB are kept in reserve"
+    if free_mb <= reserve_mb:
+        yield Finding("disk", BROKEN, f"{says}: doors answer 503", "make room, or lower --reserve-mb")
+    elif free_mb < 2 * reserve_mb + 1000:
+        yield Finding("disk", LOOK, says, "make room soon: below the reserve nothing is stored")
+    else:
+        yield Finding("disk", GOOD, says)
+
+
+def _clock(folder: DataFolder) -> Iterator[Finding]:
+    from truecount.log.errors import LogError
+    from truecount.log.reader import LogReader
+
+    try:
+        with LogReader(folder.path) as reader:
+            high_us = reader.high_water_us()
+    except LogError:
+        return  # the check of the log tells
+    ahead_s = high_us / 1e6 - time.time()
+    if ahead_s > CLOCK_LIMIT_S:
+        yield Finding(
+            "clock",
+            LOOK,
+            f"the log was written {ahead_s:,.0f} s later than it is now: the clock jumped back",
+            "set the clock (NTP); until it catches up, all events get the same time of receipt",
+        )
+    else:
+        yield Finding("clock", GOOD, "not behind the log")
+
+
+def _datasets(folder: DataFolder) -> Iterator[Finding]:
+    import sqlite3
+
+    from truecount.log.registry import Registry
+
+    try:
+        with Registry.open(folder.path, read_only=True) as registry:
+            n = len(registry.datasets())
+    except FileNotFoundError:
+        n = 0
+    except (sqlite3.Error, ValueError) as error:
+        yield Finding(
+            "datasets",
+            BROKEN,
+            f"control.sqlite cannot be read ({type(error).__name__})",
+            "stop the server, move control.sqlite away, start: it is made anew from the log",
+        )
+        return
+    if n:
+        yield Finding("datasets", GOOD, f"{n}")
+    else:
+        yield Finding("datasets", LOOK, "none yet: nothing is taken", "truecount dataset create NAME")
+
+
+def _server(folder: DataFolder) -> Iterator[Finding]:
+    from truecount.store.client import Store
+    from truecount.store.errors import StoreError
+
+    if not folder.is_owned():
+        yield Finding("server", LOOK, "none runs on this folder", "truecount serve")
+        if not folder.store.is_dir():
+            yield Finding("store", GOOD, "not there; it is made from the log at the next start")
+        return
+    if not (folder.run / "serve.json").is_file():
+        yield Finding("server", LOOK, "starting, or a command works on the folder", "look again in a minute")
+        return
+    yield Finding("server", GOOD, json.loads((folder.run / "serve.json").read_text())["url"])
+    try:
+        with Store.of_folder(folder.path) as store:
+            loader = store.state()["loader"]
+    except StoreError as error:
+        yield Finding(
+            "engine", BROKEN, str(error), "events are kept meanwhile; if it does not come back, see the server's stderr"
+        )
+        return
+    lag_s = loader["lag_us"] / 1e6
+    says = f"{loader['copies']:,} copies, {lag_s:.1f} s behind the log"
+    if loader["error"]:
+        yield Finding(
+            "loader", BROKEN, f"{says}; it cannot go on: {loader['error']}", "if this is no full disk: truecount replay"
+        )
+    elif lag_s > LAG_LIMIT_S:
+        yield Finding("loader", LOOK, says, "look again: it should catch up by itself")
+    else:
+        yield Finding("loader", GOOD, says)
+    if loader["set_aside"]:
+        yield Finding(
+            "set aside",
+            LOOK,
+            f"{loader['set_aside']:,} items could not be loaded; they block nothing and stay in the log",
+            "truecount events DATASET --refused tells why; please report it",
+        )
+
+
+def _log(folder: DataFolder) -> Iterator[Finding]:
+    from truecount.log.files import log_folder
+    from truecount.log.upkeep import verify
+
+    damaged = verify(folder.path)
+    for found in damaged:
+        yield Finding("log", BROKEN, str(found), "put this file back from a backup")
+    if not damaged:
+        size = sum(path.stat().st_size for path in log_folder(folder.path).rglob("*") if path.is_file())
+        yield Finding("log", GOOD, f"whole; {size / 1e6:,.1f} MB")
+
+
+def _refusals(folder: DataFolder) -> Iterator[Finding]:
+    from truecount.log.entries import Kind, tallies_of
+    from truecount.log.errors import LogError
+    from truecount.log.reader import LogReader
+
+    sums: Counter[tuple[str, str, str]] = Counter()
+    try:
+        with LogReader(folder.path) as reader:
+            for door in reader.doors():
+                for stored in reader.all(door, 0, (Kind.TALLIES,)):
+                    for tally in tallies_of(stored.body):
+                        sums[tally.dataset, tally.outcome, tally.reason] += tally.n
+    except (LogError, ValueError):
+        return  # the check of the log tells
+    for (dataset, outcome, reason), n in sorted(sums.items()):
+        yield Finding(
+            "not accepted",
+            LOOK,
+            f"dataset {dataset}: {n:,} items {outcome} ({reason})",
+            f"truecount events {dataset} --refused",
+        )
+    if not sums:
+        yield Finding("not accepted", GOOD, "nothing was refused or withheld")
