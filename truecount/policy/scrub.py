@@ -38,12 +38,14 @@ ID_KEYS: Final = frozenset((
 ))  # fmt: skip
 """Names whose values are ids: spared the number patterns."""
 
-# A cheap look that lets nearly all texts through at once: a sign of an @ in any spelling, or 7 digits with nothing but
-# what separates the digits of a number between them.
-_GAP: Final = r"(?:[-. ()/+\u2010-\u2013\u00a0]|%(?:25)*(?:2[089BbDdEeFf]|[Cc]2%(?:25)*[Aa]0))"
-_AT: Final = r"[@\uff20\ufe6b]|%(?:25)*40|%u0040|\\u0040|&#0*64;|&#[xX]0*40;|&commat;|%(?:25)*[Ee][Ff]%"
-_signs_of_an_at: Final = re.compile(_AT).search
-_suspicious: Final = re.compile(rf"{_AT}|[0-9](?:{_GAP}{{0,3}}[0-9]){{6}}").search
+_GAPS: Final = "-. ()/+\u2010-\u2013\u00a0"
+_ENCODED_AT: Final = r"%(?:25)*(?:40|[Ee][Ff]%)|%u0040"
+_ENCODED_GAP: Final = rf"(?:[{_GAPS}]|%(?:25)*(?:2[089BbDdEeFf]|[Cc]2%(?:25)*[Aa]0))"
+_encoded_at: Final = re.compile(_ENCODED_AT).search
+_encoded: Final = re.compile(rf"{_ENCODED_AT}|[0-9](?:{_ENCODED_GAP}{{0,3}}[0-9]){{6}}").search
+# At least 7 characters of a number: a first look in one class, which lets nearly all texts through at once.
+_numbers: Final = re.compile(r"[0-9][-. ()/+0-9]{6}").search
+_numbers_not_ascii: Final = re.compile(rf"[0-9][{_GAPS}0-9]{{6}}").search
 
 # E-mail. Each run of local characters is tried once (look-behind, possessive), so a hostile text costs linear time.
 _LOCAL: Final = r"\w.!#$*+^`{|}~'-"
@@ -113,7 +115,7 @@ def scrub_url(url: str) -> tuple[str, tuple[str, ...]]:
     Returns the URL and the kinds taken ("email", "phone", "card"), in this order, () where the URL is unchanged.
     Values of ids (ID_KEYS) are spared the number patterns. A user name before the host is taken as an e-mail.
     """
-    if not _suspicious(url):
+    if not suspicious(url):
         return url, ()
     found: set[str] = set()
     scheme, slashes, rest = url.partition("://")
@@ -134,7 +136,7 @@ def scrub_url(url: str) -> tuple[str, tuple[str, ...]]:
 
 def scrub_text(text: str) -> tuple[str, tuple[str, ...]]:
     """Take contact data out of free text. Returns the text and the kinds taken, () where it is unchanged."""
-    if not _suspicious(text):
+    if not suspicious(text):
         return text, ()
     found: set[str] = set()
     clean = _take(text, found)
@@ -153,7 +155,7 @@ def scrub_id(text: str) -> tuple[str, tuple[str, ...]]:
 
     The same id gives the same answer at both doors. Number patterns are spared. Kinds: ("email",) or ().
     """
-    if not _signs_of_an_at(text):
+    if not has_at(text):
         return text, ()
     clean, n = _EMAIL.subn(_hash_of, text)
     plain = _decoded(clean)
@@ -166,7 +168,7 @@ def scrub_id(text: str) -> tuple[str, tuple[str, ...]]:
 
 def scrub_value(key: str, text: str, spared: frozenset[str] = ID_KEYS) -> tuple[str, tuple[str, ...]]:
     """Scrub a text that stands under a name: an id, a phone by its name, or free text. Kinds as in `scrub_text`."""
-    if not _suspicious(text):
+    if not suspicious(text):
         return text, ()
     if key in spared:
         return scrub_id(text)
@@ -186,7 +188,7 @@ def scrub_json(raw: str, spared: frozenset[str] = ID_KEYS) -> tuple[str, tuple[s
     Returns the text, byte for byte as it came where nothing was found, and what was taken as "path:kind", such as
     "note:phone" or "contents.title:email" (":email" at the root). Text that is no JSON is scrubbed as text.
     """
-    if not _suspicious(raw):
+    if not suspicious(raw):
         return raw, ()
     try:
         value = msgspec.json.decode(raw)
@@ -198,10 +200,10 @@ def scrub_json(raw: str, spared: frozenset[str] = ID_KEYS) -> tuple[str, tuple[s
         return text, tuple(":" + kind for kind in kinds)
 
 
-def scrub_node(value: Any, spared: frozenset[str] = ID_KEYS) -> tuple[Any, tuple[str, ...]]:
-    """As `scrub_json`, for a decoded value."""
+def scrub_node(value: Any, key: str = "", spared: frozenset[str] = ID_KEYS) -> tuple[Any, tuple[str, ...]]:
+    """As `scrub_json`, for a decoded value that stands under a key."""
     found: dict[str, None] = {}
-    clean = _scrub_node("", value, spared, found, "")
+    clean = _scrub_node(key, value, spared, found, "")
     return (clean, tuple(found)) if found else (value, ())
 
 
@@ -210,9 +212,27 @@ def placed(field: str, found: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(field + one if one.startswith(":") else f"{field}.{one}" for one in found)
 
 
+def has_at(text: str) -> bool:
+    """Whether a sign of an @, in any spelling, stands in a text."""
+    if "@" in text or "\\u0" in text or "&#" in text or "&commat;" in text:
+        return True
+    if "%" in text and _encoded_at(text):
+        return True
+    return not text.isascii() and ("\uff20" in text or "\ufe6b" in text)
+
+
 def suspicious(text: str) -> bool:
-    """Whether a text needs a closer look: False means that no scrubbing would change it."""
-    return _suspicious(text) is not None
+    """Whether a text needs a closer look: False means that no scrubbing would change it.
+
+    A sign of an @, or seven digits with nothing but what separates the digits of a number between them.
+    """
+    if "@" in text or "\\u0" in text or "&#" in text or "&commat;" in text:
+        return True
+    if "%" in text and _encoded(text):
+        return True
+    if text.isascii():
+        return _numbers(text) is not None
+    return "\uff20" in text or "\ufe6b" in text or _numbers_not_ascii(text) is not None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -251,7 +271,7 @@ def _scrub_part(key: str, part: str, found: set[str]) -> str:
         clean, kinds = scrub_id(part)
         found.update(kinds)
         return clean
-    if not _suspicious(part):
+    if not suspicious(part):
         return part
     kind = _KIND_OF_KEY[key]
     plain = _decoded(part.replace("+", " ")) if "%" in part or "+" in part else part

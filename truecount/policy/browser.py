@@ -1,0 +1,560 @@
+"""From a pixel hit to the copy that is kept: the browser door's rules, one small step each (pixel.md §4, design.md).
+
+`BROWSER_STEPS` is the order of work. A step takes the draft and changes it, or answers with the reason for which the
+hit ends here. No step raises for any text, none reads a clock, and none lets contact data through unhashed.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from truecount.copies import DEFAULTS, PLACE, Copy
+from truecount.datasets import Dataset
+from truecount.policy.address import shorten, weak_of
+from truecount.policy.consent import LIMITED_BLANK, consent_of, fate_of, is_ldu, page_of
+from truecount.policy.hits import SORT_OF, Hit, Sort
+from truecount.policy.keys import NOTHINGS, digests
+from truecount.policy.memo import Memo
+from truecount.policy.money import currency_of, value_e4_of
+from truecount.policy.scrub import (
+    has_at,
+    placed,
+    scrub_id,
+    scrub_node,
+    scrub_text,
+    scrub_url,
+    scrub_value,
+    suspicious,
+)
+from truecount.policy.urls import NOWHERE, Landing, fbc_of, host_of, landing_of, origin_of, strip_appendix, within
+from truecount.policy.visitor import is_prefetch, visitor_of
+from truecount.vocabulary import (
+    DIGEST_KEYS,
+    FUTURE_LIMIT_S,
+    MAX_EVENT_AGE_S,
+    PLAIN_KEYS,
+    Mark,
+    Reason,
+    Source,
+    Visitor,
+)
+
+__all__ = ["BROWSER_STEPS", "Draft", "Hit", "keep_hit"]
+
+MAX_EVENT_NAME: Final = 100
+"""Characters, as at the server door."""
+MAX_AGE_MS: Final = MAX_EVENT_AGE_S * 1000
+MAX_AHEAD_MS: Final = FUTURE_LIMIT_S * 1000
+
+
+class Draft:
+    """A hit on its way through the steps."""
+
+    __slots__ = (
+        "agent", "at", "copy", "dataset", "hit", "landing", "notes", "pairs", "purpose", "removed", "sorts", "weak_key",
+    )  # fmt: skip
+
+    def __init__(self, hit: Hit, dataset: Dataset, weak_key: bytes, purpose: str) -> None:
+        self.hit = hit
+        self.pairs = hit.pairs
+        self.agent = hit.agent
+        self.dataset = dataset
+        self.weak_key = weak_key
+        self.purpose = purpose
+        self.copy = Copy(dataset.id, BROWSER, hit.received_us)
+        self.sorts: tuple[dict[str, str], ...] = ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
+        """One dict for each hits.Sort."""
+        self.at = False
+        """Whether a sign of an @ stands in any value; where none does, ids need no closer look."""
+        self.landing = NOWHERE
+        self.removed: list[str] = []
+        self.notes: list[str] = []
+
+
+def keep_hit(hit: Hit, dataset: Dataset, weak_key: bytes, purpose: str = "") -> Copy | Reason:
+    """Run a hit through BROWSER_STEPS.
+
+    `weak_key` is `address.day_key(secret, hit.received_us)`; `purpose` a Sec-Purpose, Purpose or X-Moz header.
+    Returns the copy to keep, or the reason for which there is none: CONSENT_DENIED means withheld, others refused.
+    """
+    draft = Draft(hit, dataset, weak_key, purpose)
+    for _, step in BROWSER_STEPS:
+        reason = step(draft)
+        if reason is not None:
+            return reason
+    return draft.copy
+
+
+# --- steps -----------------------------------------------------------------------------------------------------------
+
+_unstorable: Final = re.compile(r"[\x00\ud800-\udfff]")
+
+
+def strip_unstorable(draft: Draft) -> None:
+    """NUL and lone surrogates are no text that a store keeps: they go, from values and from the user agent."""
+    values = "\n".join(draft.pairs.values())
+    draft.at = has_at(values)
+    if (not values.isascii() or "\0" in values) and _unstorable.search(values):
+        draft.pairs = {key: _unstorable.sub("", value) for key, value in draft.pairs.items()}
+        draft.notes.append("unstorable_text")
+    if not draft.agent.isascii():
+        draft.agent = _unstorable.sub("", draft.agent)
+
+
+def require_name(draft: Draft) -> Reason | None:
+    name = draft.pairs.get("ev", "")
+    if not name or name.isspace():
+        return Reason.NO_EVENT_NAME
+    if len(name) > MAX_EVENT_NAME:
+        return Reason.BAD_EVENT_NAME
+    draft.copy.event_name = _spared(draft, "event_name", name)
+    return None
+
+
+def refuse_automatic(draft: Draft) -> Reason | None:
+    if not draft.dataset.settings.automatic_events and draft.pairs.get("es") == "automatic":
+        return Reason.AUTOMATIC_EVENTS_OFF
+    return None
+
+
+def check_permissions(draft: Draft) -> Reason | None:
+    """Traffic permissions: the page's own address says where it is, else the Origin header, else Referer."""
+    settings = draft.dataset.settings
+    if not (settings.blocked_domains or settings.allowed_domains or settings.allowed_origins):
+        return None
+    hit = draft.hit
+    page = next((url for url in (draft.pairs.get("dl", ""), hit.origin, hit.referer) if host_of(url)), "")
+    host = host_of(page)
+    if settings.blocked_domains and within(host, settings.blocked_domains):
+        return Reason.DOMAIN_BLOCKED
+    if settings.allowed_domains and not within(host, settings.allowed_domains):
+        return Reason.DOMAIN_NOT_ALLOWED
+    if settings.allowed_origins and origin_of(page) not in _origins(settings.allowed_origins):
+        return Reason.ORIGIN_NOT_ALLOWED
+    return None
+
+
+def ask_consent(draft: Draft) -> Reason | None:
+    """Withhold where consent is denied and the dataset says so; limiting comes last."""
+    said = draft.pairs.get("consent", "")
+    if said:
+        draft.copy.consent = consent_of(said)
+        if not draft.copy.consent:
+            draft.notes.append("unreadable:consent")
+    fate = fate_of(draft.copy.consent, draft.dataset.settings)
+    if fate == "withhold":
+        return Reason.CONSENT_DENIED
+    if fate == "limit":
+        draft.copy.marks |= LIMITED
+    return None
+
+
+def sort_keys(draft: Draft) -> None:
+    """Tell match keys, custom data and the rest apart."""
+    sorts = draft.sorts
+    sort_of = SORT_OF
+    for key, value in draft.pairs.items():
+        sort, name = sort_of[key]
+        sorts[sort][name] = value
+    if sorts[UNCLEAN]:
+        _sort_unclean(draft)
+    if sorts[DROPPED] and any(not key.startswith(("cud[", "ncud[")) for key in sorts[DROPPED]):
+        draft.notes.append("unknown_user_data")
+
+
+def tell_time(draft: Draft) -> None:
+    """`ts` while it lies within 7 days before and 10 minutes after receipt, else receipt."""
+    received = draft.hit.received_us // 1000
+    ts = draft.pairs.get("ts", "")
+    if ts:
+        if len(ts) <= 16 and ts.isascii() and ts.isdigit():
+            time = int(ts)
+            if received - MAX_AGE_MS <= time <= received + MAX_AHEAD_MS:
+                draft.copy.event_time_ms = time
+                return
+        draft.notes.append("unusable:ts")
+    draft.copy.event_time_ms = received
+
+
+def read_page(draft: Draft) -> None:
+    """The page and where it was reached from, without contact data; the landing's campaign and click id."""
+    pairs = draft.pairs
+    copy = draft.copy
+    url = pairs.get("dl")
+    if url:
+        copy.url, kinds, draft.landing = PAGE_OF[url]
+        copy.campaign = draft.landing.campaign
+        copy.campaign_source = draft.landing.campaign_source
+        if kinds:
+            draft.removed += [f"url:{kind}" for kind in kinds]
+    url = pairs.get("rl")
+    if url:
+        copy.referrer, kinds, _ = PAGE_OF[url]
+        if kinds:
+            draft.removed += [f"referrer:{kind}" for kind in kinds]
+
+
+def read_ids(draft: Draft) -> None:
+    """Event, order and item ids verbatim (an e-mail inside becomes its hash), the agent, test code and options."""
+    pairs = draft.pairs
+    copy = draft.copy
+    get = pairs.get
+    value = get("eid")
+    if value:
+        copy.event_id = _spared(draft, "event_id", value)
+    ids = draft.sorts[CUSTOM_ID]
+    if ids:
+        if draft.at:
+            for name, value in ids.items():
+                ids[name] = _spared(draft, "custom_data." + name, value)
+        copy.order_id = ids.get("order_id", "")
+        copy.item_number = ids.get("item_number", "")
+    value = get("test_event_code")
+    if value:
+        copy.test_event_code = _spared(draft, "test_event_code", value)
+        copy.marks |= TEST
+    value = get("a")
+    if value:
+        copy.agent, kinds = scrub_text(value)
+        draft.removed += [f"agent:{kind}" for kind in kinds]
+    value = draft.sorts[TECHNICAL].get("dpo")
+    if value and is_ldu(value):
+        copy.marks |= LDU
+
+
+def read_browser_ids(draft: Draft) -> None:
+    """fbp and fbc without appendix; where the page has no click id cookie, fbc is made of the landing's fbclid."""
+    pairs = draft.pairs
+    copy = draft.copy
+    user = draft.sorts[USER]
+    value = user.get("fbp") or pairs.get("fbp")
+    if value:
+        copy.fbp = _browser_id(draft, "fbp", value)
+    value = user.get("fbc") or pairs.get("fbc")
+    if value:
+        copy.fbc = _browser_id(draft, "fbc", value)
+    if draft.landing.fbclid and not (copy.fbc and _readable(copy.fbc)):
+        copy.fbc = fbc_of(draft.landing.fbclid, draft.landing.host, copy.event_time_ms) or copy.fbc
+
+
+def hash_match_keys(draft: Draft) -> None:
+    """ud[...], aud[...] and udff[...]: kept as digests alone, of the manual reading first."""
+    manual, second, form = draft.sorts[USER:TECHNICAL]
+    if not (manual or second or form):
+        return
+    copy = draft.copy
+    if not (second or form):
+        rest = _take_hashed(copy, manual)
+        if not rest:
+            return
+        manual = rest
+    country = manual.get("country") or form.get("country") or ""
+    if len(country) != 2:
+        country = draft.dataset.settings.country
+    others: dict[str, str] = {}
+    names = manual if not (second or form) else {**manual, **second, **form}
+    for name in names:
+        if name in ("fbp", "fbc"):
+            continue
+        values = [keys[name] for keys in (manual, second, form) if keys.get(name)]
+        if not values:
+            continue
+        if name in _PLAIN:
+            if values[0] not in ("null", "undefined"):
+                others[name] = _spared(draft, "ud." + name, values[0])
+            continue
+        if values[0][0] == "[":
+            values = _listed(values)
+        found, notes = digests(name, values, country)
+        if notes:
+            draft.notes += notes
+        if found:
+            if name in _DIGEST:
+                setattr(copy, name, found)
+            else:
+                others[name] = found[:32].hex()
+    if others:
+        copy.other_keys = others
+
+
+def judge_visitor(draft: Draft) -> None:
+    """Browser family and kind of visitor, from the user agent and the request's purpose."""
+    copy = draft.copy
+    copy.browser, visitor = visitor_of(draft.agent)
+    if draft.purpose and is_prefetch(draft.purpose):
+        visitor = Visitor.PREFETCH
+    copy.visitor, mark = MARK_OF_VISITOR[visitor]
+    if mark:
+        copy.marks |= mark
+    elif visitor is Visitor.UNKNOWN:
+        draft.notes.append("no_user_agent")
+
+
+def shorten_address(draft: Draft) -> None:
+    """The shortened address, and the weak hash of the full one with the user agent."""
+    address = draft.hit.address
+    if address:
+        draft.copy.address = shorten(address)
+        draft.copy.weak = weak_of(draft.weak_key, address, draft.agent)
+
+
+def read_custom_data(draft: Draft) -> None:
+    """cd[...], one level deep: texts as they came, JSON where it is expected, all of it without contact data."""
+    texts, json, ids = draft.sorts[CUSTOM:USER]
+    if not (texts or json or ids):
+        return
+    copy = draft.copy
+    if texts:
+        if draft.at or suspicious("\n".join(texts.values())):
+            for name, value in texts.items():
+                texts[name], kinds = scrub_value(name.lower(), value)
+                draft.removed += [f"custom_data.{name[:64]}:{kind}" for kind in kinds]
+        money = texts.get("value")
+        if money:
+            copy.value_e4 = AMOUNT_OF[money]
+            if copy.value_e4 is None:
+                draft.notes.append("unreadable:value")
+        code = texts.get("currency")
+        if code:
+            copy.currency = currency_of(code)
+            if not copy.currency:
+                draft.notes.append("unreadable:currency")
+    data: dict[str, Any] = {**texts, **ids}
+    for name, value in json.items():
+        data[name], findings = JSON_OF[name][value] if name in JSON_OF else _json_of(name, value)
+        if findings is not None:
+            draft.removed += findings[0]
+            draft.notes += findings[1]
+    copy.custom_data = _encode(data).decode()
+
+
+def keep_the_rest(draft: Draft) -> None:
+    """Screen, versions, page metadata and unknown keys, as JSON in `extra`."""
+    technical, clocks, extra = draft.sorts[TECHNICAL:DROPPED]
+    texts: list[str] = []
+    if technical:
+        label = "\n".join((*technical, *technical.values()))
+        known = _LABELS.get(label)
+        if known is None:
+            known = _label_of(draft, technical, label)
+        texts.append(known)
+    for name, value in clocks.items():
+        if len(value) <= 13 and value.isascii() and value.replace(".", "", 1).isdigit():
+            texts.append(f'"{name}":"{value}"')
+        else:
+            extra[name] = value
+    if extra:
+        if suspicious("\n".join(extra.values())):
+            for name, value in extra.items():
+                extra[name], kinds = scrub_value(_inner(name), value)
+                draft.removed += [f"extra.{name[:64]}:{kind}" for kind in kinds]
+        texts.append(_encode(extra)[1:-1].decode())
+    if texts:
+        draft.copy.extra = f"{{{','.join(texts)}}}"
+
+
+def limit(draft: Draft) -> None:
+    """Denied consent: the event, its value, its id and the page without query stay, all else goes."""
+    copy = draft.copy
+    if not copy.marks & LIMITED:
+        return
+    for name in LIMITED_BLANK:
+        setattr(copy, name, DEFAULTS[PLACE[name]])
+    copy.url = page_of(copy.url)
+
+
+def record_findings(draft: Draft) -> None:
+    """What scrubbing took, and the notes for diagnostics."""
+    if draft.removed:
+        draft.copy.removed = tuple(dict.fromkeys(draft.removed))
+    if draft.notes:
+        draft.copy.notes = tuple(dict.fromkeys(draft.notes))
+
+
+Step = Callable[[Draft], Reason | None]
+
+BROWSER_STEPS: Final[tuple[tuple[str, Step], ...]] = (
+    ("strip_unstorable", strip_unstorable),
+    ("require_name", require_name),
+    ("refuse_automatic", refuse_automatic),
+    ("check_permissions", check_permissions),
+    ("ask_consent", ask_consent),
+    ("sort_keys", sort_keys),
+    ("tell_time", tell_time),
+    ("read_page", read_page),
+    ("read_ids", read_ids),
+    ("read_browser_ids", read_browser_ids),
+    ("hash_match_keys", hash_match_keys),
+    ("judge_visitor", judge_visitor),
+    ("shorten_address", shorten_address),
+    ("read_custom_data", read_custom_data),
+    ("keep_the_rest", keep_the_rest),
+    ("limit", limit),
+    ("record_findings", record_findings),
+)
+"""The order of work, by name: first what may end the hit, then what it says, last what of it may not be kept."""
+
+# --- parts of steps --------------------------------------------------------------------------------------------------
+
+BROWSER: Final = Source.BROWSER.value
+CUSTOM, CUSTOM_ID, USER, TECHNICAL, DROPPED, UNCLEAN = (
+    int(sort) for sort in (Sort.CUSTOM, Sort.CUSTOM_ID, Sort.USER, Sort.TECHNICAL, Sort.DROPPED, Sort.UNCLEAN)
+)
+LIMITED: Final = int(Mark.LIMITED)
+TEST: Final = int(Mark.TEST)
+LDU: Final = int(Mark.LDU)
+MARK_OF_VISITOR: Final = {
+    visitor: (visitor.value, int(mark))
+    for visitor, mark in (
+        (Visitor.PERSON, 0),
+        (Visitor.UNKNOWN, 0),
+        (Visitor.BOT, Mark.BOT),
+        (Visitor.PREFETCH, Mark.BOT),
+        (Visitor.TOOL, Mark.TOOL),
+    )
+}
+_DIGEST: Final = frozenset(DIGEST_KEYS)
+_PLAIN: Final = frozenset(PLAIN_KEYS)
+_LISTS: Final = ("content_ids", "parameters", "Schema.org", "JSON-LD", "formFeatures")
+
+_readable: Final = re.compile(r"fb\.\d{1,2}\.\d{1,20}\.[^.]+").fullmatch
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
+
+
+def _page_of(raw: str) -> tuple[str, tuple[str, ...], Landing]:
+    url, kinds = scrub_url(strip_appendix(raw, "url"))
+    return url, kinds, landing_of(url)
+
+
+PAGE_OF: Final[Memo[tuple[str, tuple[str, ...], Landing]]] = Memo(_page_of, most=4096, longest=512)
+
+
+@functools.lru_cache(maxsize=1024)
+def _origins(allowed: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(origin_of(one) for one in allowed) - {""}
+
+
+def _spared(draft: Draft, field: str, value: str) -> str:
+    """An id: verbatim, but for an e-mail inside."""
+    if not draft.at:
+        return value
+    clean, kinds = scrub_id(value)
+    if kinds:
+        draft.removed.append(f"{field}:email")
+    return clean
+
+
+def _browser_id(draft: Draft, kind: Any, value: str) -> str:
+    value = strip_appendix(value, kind)
+    if not _readable(value):
+        draft.notes.append(f"unreadable:{kind}")
+    return _spared(draft, kind, value)
+
+
+def _inner(name: str) -> str:
+    """title of pmd[title]."""
+    return name.rpartition("[")[2].rstrip("]").lower()
+
+
+def _sort_unclean(draft: Draft) -> None:
+    sorts = draft.sorts
+    for key, value in list(sorts[Sort.UNCLEAN].items()):
+        clean, kinds = scrub_text(_unstorable.sub("", key))
+        draft.removed += [f"extra:{kind}" for kind in kinds]
+        sort, name = SORT_OF[clean]
+        if sort == Sort.UNCLEAN:
+            sort, name = DROPPED, ""
+        sorts[sort].setdefault(name, value)
+
+
+def _take_hashed(copy: Copy, keys: dict[str, str]) -> dict[str, str]:
+    """Keep the values that are SHA-256 already, which nearly all are, and return what is left."""
+    rest: dict[str, str] = {}
+    for name, value in keys.items():
+        if len(value) == 64 and name in _DIGEST:
+            try:
+                digest = bytes.fromhex(value)
+            except ValueError:
+                digest = b""
+            if len(digest) == 32 and digest not in NOTHINGS:
+                setattr(copy, name, digest)
+                continue
+        rest[name] = value
+    return rest
+
+
+_LABELS: Final[dict[str, str]] = {}
+"""Names and values of technical keys -> their JSON, for those that needed no scrubbing; bounded by `_label_of`."""
+
+
+def _label_of(draft: Draft, technical: dict[str, str], label: str) -> str:
+    for name, value in technical.items():
+        technical[name], kinds = scrub_value(name, value)
+        draft.removed += [f"extra.{name}:{kind}" for kind in kinds]
+    text = _encode(technical)[1:-1].decode()
+    if not draft.removed and len(label) <= 512:
+        if len(_LABELS) >= 4096:
+            _LABELS.clear()
+        _LABELS[label] = text
+    return text
+
+
+def _listed(values: list[str]) -> list[str]:
+    """Values of a match key of which some are JSON arrays."""
+    flat: list[str] = []
+    for value in values:
+        if value.startswith("["):
+            try:
+                flat += [str(one) for one in _decode(value) if one is not None]
+                continue
+            except (msgspec.MsgspecError, RecursionError, ValueError, TypeError):
+                pass
+        flat.append(value)
+    return flat
+
+
+Findings = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def _json_of(name: str, raw: str) -> tuple[Any, Findings | None]:
+    """The JSON of a key that should hold some; the scrubbed text and a note where it does not.
+
+    The second part is what was taken and what is noted, None for nothing.
+    """
+    try:
+        value = _decode(raw)
+        if not isinstance(value, list if name in _LISTS else (list, dict)):
+            raise ValueError(name)
+        if "\\" in raw or suspicious(raw):
+            value, found = scrub_node(_storable(value), name)
+            return value, ((placed("custom_data." + name, found), ()) if found else None)
+        return msgspec.Raw(raw.encode()), None
+    except (msgspec.MsgspecError, RecursionError, ValueError, TypeError):
+        clean, kinds = scrub_id(raw) if name == "content_ids" else scrub_text(raw)
+        return clean, (tuple(f"custom_data.{name}:{kind}" for kind in kinds), (f"not_json:{name}",))
+
+
+JSON_OF: Final[dict[str, Memo[tuple[Any, Findings | None]]]] = {
+    name: Memo(functools.partial(_json_of, name), most=2048, longest=512) for name in ("contents", "content_ids")
+}
+"""Carts repeat; what automatic events tell does not."""
+
+
+def _storable(value: Any) -> Any:
+    """The value without NUL and lone surrogates, which JSON can smuggle in as escapes."""
+    if isinstance(value, str):
+        return _unstorable.sub("", value)
+    if isinstance(value, list):
+        return [_storable(one) for one in value]
+    if isinstance(value, dict):
+        return {_storable(key): _storable(one) for key, one in value.items()}
+    return value
+
+
+AMOUNT_OF: Final[Memo[int | None]] = Memo(value_e4_of, longest=32)
