@@ -214,13 +214,14 @@ class LogWriter:
         return database
 
     def _roll(self) -> sqlite3.Connection:
+        # The old file is let go of before the new one shows: from then on upkeep may write to it.
+        self._forget()
         path = file_path(self._folder, self._next, OPEN)
         try:
             database = connect(path)
             sync_folder(self._folder)
         except (sqlite3.Error, OSError) as error:
             self._give_up(error)
-        self._forget()
         self._database = database
         self._bytes = 0
         return database
