@@ -1,0 +1,403 @@
+"""Group commit: all requests that wait become one transaction, and are answered when it is on disk.
+
+Every answer of a collecting door goes through here, errors too, so that pipelined answers keep their order. A commit
+runs in the loop while it is small and the disk quick, else in a thread, while the loop goes on reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from truecount.collect.answers import Answers
+from truecount.collect.metrics import BROWSER, SERVER, Counters
+from truecount.copies import Copy, pack_copies
+from truecount.log.entries import Entry, Tally, copies_entry, tallies_entry
+from truecount.log.errors import LogFull
+from truecount.log.writer import LogWriter
+from truecount.vocabulary import Mark, Outcome, Reason
+
+INLINE_BYTES: Final = 512 * 1024
+"""Commits up to this size run in the loop: a thread costs two hand-overs and the lock of the interpreter."""
+SLOW_COMMIT_S: Final = 0.02
+"""Where commits take longer than this on average, the thread takes them, and the loop is free meanwhile."""
+HIT_BYTES: Final = 600
+"""What a hit that waits counts for in the queue: about what one holds in memory."""
+
+log: Final = logging.getLogger("truecount.collect")
+
+Private = tuple[str, str]
+"""Full address and user agent of a copy."""
+
+
+class Receiver(Protocol):
+    """A connection, as the batcher sees it."""
+
+    def give(self, data: bytes, n: int) -> None:
+        """Send n answers, joined."""
+
+
+class HitKept(msgspec.Struct, gc=False):
+    """A hit to be kept. `otherwise` is its answer where the copy turns out to be one that cannot be packed."""
+
+    copy: Copy
+    private: Private
+    otherwise: bytes
+
+
+class HitRefused(msgspec.Struct, gc=False):
+    """A hit that is not kept. `dataset` is "" where it is not known: such hits count in the metrics alone."""
+
+    dataset: str
+    reason: Reason
+    event_name: str = ""
+
+
+class EventsKept(msgspec.Struct, gc=False):
+    """A server request to be kept whole: its packed parts of n copies in all, and what consent withheld of it."""
+
+    n: int
+    size: int
+    parts: list[bytes]
+    private: list[Private | None] | None
+    withheld: list[Tally]
+
+
+class EventsRefused(msgspec.Struct, gc=False):
+    """A server request that is refused whole: n events, with the tallies to be written (none for an unknown token)."""
+
+    n: int
+    reason: Reason
+    tallies: list[Tally]
+
+
+Payload = HitKept | HitRefused | EventsKept | EventsRefused
+Waiter = tuple[Receiver, bytes, Payload | None]
+
+
+class _Batch(msgspec.Struct, gc=False):
+    """One transaction in the making, and whom it answers."""
+
+    waiters: list[Waiter]
+    entries: list[Entry]
+    private: bytes | None
+    size: int
+    first_us: int
+    last_us: int
+    tallies: list[Tally]
+    seconds: float = 0.0
+    error: Exception | None = None
+
+
+class Batcher:
+    """Collects what is decided within one turn of the loop, commits it, answers it.
+
+    `begin_turn` is called at the first request of a turn. Bounds: `queue_bytes` and `queue_requests` that wait; above
+    them `is_full` is true, and the doors answer 503 at once.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        writer: LogWriter,
+        answers: Answers,
+        counters: Counters,
+        *,
+        queue_bytes: int,
+        queue_requests: int,
+    ) -> None:
+        self._loop = loop
+        self._writer = writer
+        self._answers = answers
+        self._counters = counters
+        self._queue_bytes = queue_bytes
+        self._queue_requests = queue_requests
+        self.waiters: list[Waiter] = []
+        self.waiting_bytes = 0
+        self.scheduled = False
+        self._committing_bytes = 0
+        self._committing = 0
+        self._mean_s = 0.0
+        self._hits_refused: dict[tuple[str, Outcome, Reason, str], int] = {}
+        self._tallies_due = False
+        self._jobs: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._said_full = 0.0
+
+    # What doors call
+
+    def begin_turn(self) -> None:
+        """See to it that what is handed in is committed at the end of this turn of the loop."""
+        if not self.scheduled:
+            self.scheduled = True
+            self._loop.call_soon(self.flush)
+
+    def hand_in(self, receiver: Receiver, answer: bytes, payload: Payload | None, size: int = 0) -> None:
+        """An answer to be sent once the payload is on disk. `size` is what it holds in memory, for the bound."""
+        self.waiters.append((receiver, answer, payload))
+        self.waiting_bytes += size
+        if not self.scheduled:
+            self.begin_turn()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more waits than is allowed."""
+        return (
+            self.waiting_bytes + self._committing_bytes > self._queue_bytes
+            or len(self.waiters) + self._committing > self._queue_requests
+        )
+
+    @property
+    def queued_bytes(self) -> int:
+        return self.waiting_bytes + self._committing_bytes
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits, not even a tally."""
+        return not (self.waiters or self._committing or self._hits_refused)
+
+    def write_tallies(self) -> None:
+        """Write what was refused of hits since the last call. Once a second, and at the end."""
+        if self._hits_refused:
+            self._tallies_due = True
+            self.begin_turn()
+
+    # The commit
+
+    def flush(self) -> None:
+        """Commit all that waits. While a thread commits, what comes meanwhile waits for the next round."""
+        self.scheduled = False
+        if self._committing or not (self.waiters or self._tallies_due):
+            return
+        waiters, self.waiters = self.waiters, []
+        size, self.waiting_bytes = self.waiting_bytes, 0
+        batch = self._make(waiters)
+        if not batch.entries:
+            self._finish(batch)
+        elif batch.size <= INLINE_BYTES and self._mean_s <= SLOW_COMMIT_S:
+            self._commit(batch)
+            self._finish(batch)
+        else:
+            self._committing = len(waiters) or 1
+            self._committing_bytes = size
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+                self._thread.start()
+            self._jobs.put(batch)
+
+    def _make(self, waiters: list[Waiter]) -> _Batch:
+        now_us = self._writer.now_us()
+        hits: list[HitKept] = []
+        parts: list[bytes] = []
+        server: list[EventsKept] = []
+        tallies: list[Tally] = []
+        first_us = now_us
+        for _, _, payload in waiters:
+            kind = type(payload)
+            if kind is HitKept:
+                hits.append(payload)  # type: ignore[arg-type]
+            elif kind is EventsKept:
+                server.append(payload)  # type: ignore[arg-type]
+            elif kind is EventsRefused:
+                tallies.extend(payload.tallies)  # type: ignore[union-attr]
+        if hits:
+            try:
+                parts.append(pack_copies([hit.copy for hit in hits]))
+            except Exception:
+                waiters, hits, part = self._isolate(waiters)
+                if hits:
+                    parts.append(part)
+            first_us = min(first_us, hits[0].copy.received_us) if hits else first_us
+        n = len(hits)
+        private: list[Private | None] = [None if hit.copy.marks & Mark.LIMITED else hit.private for hit in hits]
+        for events in server:
+            tallies.extend(events.withheld)
+            if events.n:
+                parts.extend(events.parts)
+                private.extend(events.private or [None] * events.n)
+                n += events.n
+        if self._tallies_due:
+            self._tallies_due = False
+            tallies.extend(
+                Tally(dataset, "browser", outcome, reason, count, now_us, name)
+                for (dataset, outcome, reason, name), count in self._hits_refused.items()
+            )
+            self._hits_refused = {}
+        entries: list[Entry] = []
+        packed_private: bytes | None = None
+        if n:
+            entries.append(copies_entry(n, parts))
+            if any(private):
+                packed_private = _encode(private)
+        if tallies:
+            entries.append(tallies_entry(tallies))
+            first_us = min(first_us, *(tally.received_us for tally in tallies))
+        size = sum(len(entry.body) for entry in entries)
+        return _Batch(waiters, entries, packed_private, size, first_us, now_us, tallies)
+
+    def _isolate(self, waiters: list[Waiter]) -> tuple[list[Waiter], list[HitKept], bytes]:
+        """A copy among the hits cannot be packed. Find it, so that it alone is refused, and none of its neighbours."""
+        kept: list[HitKept] = []
+        sorted_out: list[Waiter] = []
+        for waiter in waiters:
+            receiver, _, payload = waiter
+            if isinstance(payload, HitKept):
+                try:
+                    pack_copies([payload.copy])
+                except Exception as error:
+                    log.error("a hit was kept by the policy and cannot be packed: %s", type(error).__name__)
+                    refused = HitRefused(payload.copy.dataset, Reason.UNREADABLE)
+                    sorted_out.append((receiver, payload.otherwise, refused))
+                    continue
+                kept.append(payload)
+            sorted_out.append(waiter)
+        return sorted_out, kept, pack_copies([hit.copy for hit in kept]) if kept else b""
+
+    def _commit(self, batch: _Batch) -> None:
+        start = time.perf_counter()
+        try:
+            self._writer.append(batch.entries, batch.private, first_us=batch.first_us, last_us=batch.last_us)
+        except Exception as error:
+            batch.error = error
+        batch.seconds = time.perf_counter() - start
+
+    def _run(self) -> None:
+        while (batch := self._jobs.get()) is not None:
+            self._commit(batch)
+            try:
+                self._loop.call_soon_threadsafe(self._committed, batch)
+            except RuntimeError:  # the loop is closed: the process ends
+                return
+
+    def _committed(self, batch: _Batch) -> None:
+        self._committing = self._committing_bytes = 0
+        self.flush()  # the disk works while the answers are written
+        self._finish(batch)
+
+    # The answers
+
+    def _finish(self, batch: _Batch) -> None:
+        if batch.entries:
+            self._mean_s += (batch.seconds - self._mean_s) / 8
+            counters = self._counters
+            counters.add("truecount_commits_total")
+            counters.add("truecount_commit_nanoseconds_total", int(batch.seconds * 1e9))
+            if batch.error is not None:
+                counters.add("truecount_commit_failures_total")
+                self._tell(batch.error)
+                self._take_back(batch)
+        self._count(batch)
+        if batch.error is None:
+            _answer(batch.waiters)
+        else:
+            hits, events = self._answers.hit_unavailable, self._answers.server_unavailable
+            _answer(
+                [
+                    (receiver, _unavailable(answer, payload, hits, events), None)
+                    for receiver, answer, payload in batch.waiters
+                ]
+            )
+
+    def _count(self, batch: _Batch) -> None:
+        counters = self._counters
+        stored = batch.error is None
+        hits = hits_lost = events = events_lost = withheld = 0
+        for _, _, payload in batch.waiters:
+            kind = type(payload)
+            if kind is HitKept:
+                if stored:
+                    hits += 1
+                else:
+                    hits_lost += 1
+            elif kind is HitRefused:
+                assert isinstance(payload, HitRefused)
+                self._count_refused_hit(payload)
+            elif kind is EventsKept:
+                assert isinstance(payload, EventsKept)
+                held = sum(tally.n for tally in payload.withheld)
+                if stored:
+                    events += payload.n
+                    withheld += held
+                else:
+                    events_lost += payload.n + held
+            elif kind is EventsRefused:
+                assert isinstance(payload, EventsRefused)
+                if stored or not payload.tallies:
+                    counters.refuse(SERVER, payload.reason, payload.n)
+                else:
+                    events_lost += payload.n
+        if hits or hits_lost:
+            counters.take(BROWSER, accepted=hits, unavailable=hits_lost)
+        if events or events_lost or withheld:
+            counters.take(SERVER, accepted=events, withheld=withheld, unavailable=events_lost)
+
+    def _count_refused_hit(self, refused: HitRefused) -> None:
+        self._counters.refuse(BROWSER, refused.reason)
+        if refused.dataset:
+            outcome = Outcome.WITHHELD if refused.reason is Reason.CONSENT_DENIED else Outcome.REFUSED
+            key = (refused.dataset, outcome, refused.reason, refused.event_name)
+            self._hits_refused[key] = self._hits_refused.get(key, 0) + 1
+
+    def _take_back(self, batch: _Batch) -> None:
+        """Tallies of hits that could not be written wait for the next second; the server's senders will send again."""
+        for tally in batch.tallies:
+            if tally.source == "browser":
+                key = (tally.dataset, Outcome(tally.outcome), Reason(tally.reason), tally.event_name)
+                self._hits_refused[key] = self._hits_refused.get(key, 0) + tally.n
+
+    def _tell(self, error: Exception) -> None:
+        """Say once in ten seconds that the log does not take anything. Saying it may fail too: the disk is full."""
+        now = time.monotonic()
+        if now - self._said_full >= 10:
+            self._said_full = now
+            try:
+                log.error("nothing can be stored, clients are told to wait (503): %s", error)
+                if not isinstance(error, LogFull):
+                    log.debug("the log's failure", exc_info=error)
+            except OSError:
+                pass
+
+    def close(self) -> None:
+        """Let the committing thread end. For the end of the process, when nothing waits any more."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join(5)
+
+
+def _unavailable(answer: bytes, payload: Payload | None, hits: bytes, events: bytes) -> bytes:
+    kind = type(payload)
+    if kind is HitKept:
+        return hits
+    if kind is EventsKept or (kind is EventsRefused and payload.tallies):  # type: ignore[union-attr]
+        return events
+    return answer
+
+
+def _answer(waiters: Sequence[Waiter]) -> None:
+    """Send the answers in order, those of one connection that follow each other in one piece."""
+    before: Receiver | None = None
+    held = b""
+    n = 0
+    more: list[bytes] = []
+    for receiver, answer, _ in waiters:
+        if receiver is before:
+            more.append(answer)
+            n += 1
+            continue
+        if before is not None:
+            before.give(b"".join((held, *more)) if more else held, n)
+        before, held, n = receiver, answer, 1
+        if more:
+            more = []
+    if before is not None:
+        before.give(b"".join((held, *more)) if more else held, n)
+
+
+_encode: Final[Callable[[Any], bytes]] = msgspec.msgpack.Encoder().encode

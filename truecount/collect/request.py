@@ -1,0 +1,25 @@
+"""A request to one of the collecting doors, read whole."""
+
+from __future__ import annotations
+
+import msgspec
+
+from truecount.collect.batcher import Receiver
+
+
+class Request(msgspec.Struct, gc=False):
+    """`head` has lower-case names; of a repeated one the first value (two Host lines never come this far)."""
+
+    receiver: Receiver
+    route: int
+    method: bytes
+    path: bytes
+    query: bytes
+    head: dict[bytes, bytes]
+    body: bytes
+    keep: bool
+    """Whether the connection stays open after the answer."""
+    address: str
+    """The client's, as trusted proxies tell it."""
+    too_large: bool = False
+    """The body was larger than is read; none of it is here."""
