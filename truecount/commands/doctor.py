@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from truecount.log.folder import DataFolder
 
 ABOUT: Final = """\
-Look at a data folder and say what is wrong and what to do about it. Works with and without a running server, and changes
-nothing. Exit code 1 when something is broken."""
+Look at a data folder and say what is wrong and what to do about it. Works with and without a running server, and
+changes nothing. Exit code 1 when something is broken."""
 GOOD, LOOK, BROKEN = "good", "look", "broken"
 LAG_LIMIT_S: Final = 10.0
 CLOCK_LIMIT_S: Final = 2.0
