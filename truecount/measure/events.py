@@ -12,7 +12,7 @@ from truecount.resolve.scratch import Sql
 from truecount.vocabulary import Outcome
 
 from .forms import money, time_of_ms
-from .refused import refused
+from .refused import tallied
 
 PACKAGE: Final = "truecount.measure"
 TRIES: Final = 5
@@ -21,10 +21,10 @@ TRIES: Final = 5
 class EventCounts(msgspec.Struct, kw_only=True):
     """The count of one event name. `copies` and all that follows but `refused` look at event times.
 
-    `copies` is every accepted copy; `actions` = browser_only + server_only + both. `left_out` copies carry a mark that the
-    dataset does not count, and form no action. `limited` actions were told of by copies without identifiers alone and met
-    no twin. `bots` and `tools` are copies with these marks, counted or not. `value` is the value of the kept copies, by
-    currency, as decimal text; copies without a currency have none.
+    `copies` is every accepted copy; `actions` = browser_only + server_only + both. `left_out` copies carry a mark that
+    the dataset does not count, and form no action. `limited` actions were told of by copies without identifiers alone
+    and met no twin. `bots` and `tools` are copies with these marks, counted or not. `value` is the value of the kept
+    copies, by currency, as decimal text; copies without a currency have none.
     """
 
     event_name: str
@@ -60,8 +60,8 @@ class Moved(Exception):
 def events(store: Sql, dataset: Dataset, since_us: int | None = None, until_us: int | None = None) -> list[EventCounts]:
     """Count a dataset's events, ordered by name.
 
-    The range [since, until), microseconds since 1970, is of event times: an action lies where its kept copy lies. Dedup always
-    sees all copies. Refused items have no event time: they lie where they were received.
+    The range [since, until), microseconds since 1970, is of event times: an action lies where its kept copy lies. Dedup
+    always sees all copies. Refused items have no event time: they lie where they were received.
     """
     for left in range(TRIES, 0, -1):
         try:
@@ -78,7 +78,7 @@ def _events(store: Sql, dataset: Dataset, since_us: int | None, until_us: int | 
     until_ms = EVER_MS if until_us is None else -(-until_us // 1000)
     with Actions(store, dataset, since_ms=since_ms, until_ms=until_ms) as actions:
         for row in actions.profile:
-            sums = names.setdefault(row["event_name"], _Sums())
+            sums = names.setdefault(str(row["event_name"]), _Sums())
             sums.left_out += int(row["left_out_in_range"])
             sums.copies += int(row["left_out_in_range"])
             sums.bots += int(row["bots"])
@@ -90,25 +90,24 @@ def _events(store: Sql, dataset: Dataset, since_us: int | None, until_us: int | 
         if actions.count("wanted"):
             actions.fill(1)
         _sum_up(actions)
-        for row in actions.rows("sums", PACKAGE):
-            sums = names.setdefault(str(row[0]), _Sums())
-            counts = [int(value) for value in row[2:]]
+        for name, currency, *numbers in actions.rows("sums", PACKAGE):
+            sums = names.setdefault(str(name), _Sums())
+            counts = [int(number) for number in numbers]
             sums.actions += counts[0]
             sums.copies += counts[1]
             sums.browser_only += counts[2]
             sums.server_only += counts[3]
             sums.both += counts[4]
             sums.limited += counts[5]
-            if counts[7] and row[1]:
-                sums.value_e4[str(row[1])] = sums.value_e4.get(str(row[1]), 0) + counts[6]
+            if counts[7] and currency:
+                sums.value_e4[str(currency)] = sums.value_e4.get(str(currency), 0) + counts[6]
             sums.times_ms += counts[8:]
         if since_us is None and until_us is None:
-            held = sum(
-                int(row["copies"]) for row in actions.profile if not row["bare"] and row["event_name"] != AMENDMENT
-            )
-            if held != sum(sums.copies for name, sums in names.items() if name != AMENDMENT):
+            rows = [row for row in actions.profile if not row["bare"] and row["event_name"] != AMENDMENT]
+            summed = sum(sums.copies for name, sums in names.items() if name != AMENDMENT)
+            if sum(int(row["copies"]) for row in rows) != summed:
                 raise Moved("the count of copies and their sum over actions differ")
-    for item in refused(store, dataset, since_us, until_us):
+    for item in tallied(store, dataset, since_us, until_us):
         if item.outcome == Outcome.REFUSED and item.event_name:
             names.setdefault(item.event_name, _Sums()).refused += item.n
     return [_counts(name, sums) for name, sums in sorted(names.items()) if sums.copies or sums.refused]

@@ -17,7 +17,7 @@ def money(value_e4: int) -> str:
 
 
 def time_of_us(us: int) -> str:
-    """Microseconds since 1970 as ISO 8601 UTC, with no more places than it needs: whole seconds, milliseconds, microseconds."""
+    """Microseconds since 1970 as ISO 8601 UTC, with no more places than it needs: none, three or six."""
     try:
         moment = _EPOCH + timedelta(microseconds=us)
     except OverflowError:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from truecount.datasets import Dataset
+from truecount.resolve.actions import AMENDMENT, Actions
 from truecount.resolve.definitions import text_of
 from truecount.resolve.scratch import Sql
-from truecount.vocabulary import Outcome, Reason, Source
+from truecount.vocabulary import Outcome, Reason
 
 from .forms import time_of_us
 
-EVER_US = 2**62
+PACKAGE: Final = "truecount.measure"
+EVER_US: Final = 2**62
 
 
 class Refused(msgspec.Struct, kw_only=True):
@@ -27,27 +31,50 @@ class Refused(msgspec.Struct, kw_only=True):
 
 
 def refused(store: Sql, dataset: Dataset, since_us: int | None = None, until_us: int | None = None) -> list[Refused]:
-    """What was not accepted in [since, until) of the time of receipt, by event name, source, outcome and reason, in that order.
+    """What was received in [since, until) and not accepted, by event name, source, outcome and reason, in that order.
 
-    Amendments whose original is missing are set aside by what the log says now, not by a tally: `unamended` counts them.
+    Amendments whose original is missing are among it: set aside, as long as none comes.
     """
-    rows = store.query_rows(
-        text_of("refused", "truecount.measure"),
-        {
-            "dataset": dataset.id,
-            "since_us": -EVER_US if since_us is None else since_us,
-            "until_us": EVER_US if until_us is None else until_us,
-        },
-    )
+    found = tallied(store, dataset, since_us, until_us) + unamended(store, dataset, since_us, until_us)
+    return sorted(found, key=lambda item: (item.event_name, item.source, item.outcome, item.reason))
+
+
+def tallied(store: Sql, dataset: Dataset, since_us: int | None = None, until_us: int | None = None) -> list[Refused]:
+    """What tallies and the loader say was not accepted."""
+    rows = store.query_rows(text_of("refused", PACKAGE), {"dataset": dataset.id, **_range(since_us, until_us)})
     return [
-        Refused(
-            event_name=str(name),
-            source=str(source),
-            outcome=str(outcome),
-            reason=str(reason),
-            n=int(n),
-            first_time=time_of_us(int(first)),
-            last_time=time_of_us(int(last)),
-        )
+        _item(str(name), str(source), str(outcome), str(reason), int(n), int(first), int(last))
         for name, source, outcome, reason, n, first, last in rows
     ]
+
+
+def unamended(store: Sql, dataset: Dataset, since_us: int | None = None, until_us: int | None = None) -> list[Refused]:
+    """Amendments (AppendValue) that name no copy that is there."""
+    there = "SELECT count() FROM copies WHERE dataset = {dataset:String} AND event_name = {name:String}"
+    if not int(store.query_rows(there, {"dataset": dataset.id, "name": AMENDMENT})[0][0]):
+        return []
+    with Actions(store, dataset) as actions:
+        actions.put("originals", "originals")
+        return [
+            _item(str(name), str(source), Outcome.SET_ASIDE, Reason.NO_ORIGINAL, int(n), int(first), int(last))
+            for name, source, n, first, last in actions.rows("unamended", PACKAGE, **_range(since_us, until_us))
+        ]
+
+
+def _range(since_us: int | None, until_us: int | None) -> dict[str, int]:
+    return {
+        "since_us": -EVER_US if since_us is None else since_us,
+        "until_us": EVER_US if until_us is None else until_us,
+    }
+
+
+def _item(name: str, source: str, outcome: str, reason: str, n: int, first_us: int, last_us: int) -> Refused:
+    return Refused(
+        event_name=name,
+        source=source,
+        outcome=str(outcome),
+        reason=str(reason),
+        n=n,
+        first_time=time_of_us(first_us),
+        last_time=time_of_us(last_us),
+    )

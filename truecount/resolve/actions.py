@@ -1,8 +1,8 @@
 """Actions: the copies of a dataset, merged. The stages of the dedup definition, in order; the rules are in sql/.
 
 Nearly every copy needs no more than a GROUP BY (sql/plain.sql). What could merge by key B, what an amendment names, and
-keys whose copies lie further apart than the window go into a pool, copy by copy, and are resolved there. When nothing can, the
-pool's stages are not run at all.
+keys whose copies lie further apart than the window go into a pool, copy by copy, and are resolved there. When nothing
+can, the pool's stages are not run at all.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def left_out_marks(dataset: Dataset) -> int:
 class Actions(Scratch):
     """The actions of one dataset, as they are at one moment of the log. A context manager: leaving it drops its tables.
 
-    `names` limits the work to copies of these events; dedup never looks across names. The range [since_ms, until_ms) is of
-    event times; dedup itself always sees all copies, statements that count may use it. After `resolve`, statements can
-    read `plain` (a row for each action outside the pool; rows with `long` set are none), `special` (each action of the pool)
-    and `verdicts` (each copy of the pool).
+    `names` limits the work to copies of these events; dedup never looks across names. The range [since_ms, until_ms) is
+    of event times; dedup itself always sees all copies, statements that count may use it. After `resolve`, statements
+    can read `plain` (a row for each action outside the pool; rows with `long` set are none), `special` (each action of
+    the pool) and `verdicts` (each copy of the pool).
     """
 
     def __init__(

@@ -7,22 +7,8 @@
 -- fact    what the kept copy gives its action, in one number that rides along with the place (aggregates over tuples
 --         are five times slower): 64 bits of value, 1 bit "has a value", 15 of the currency, 48 of the event time.
 select
-    event_name,
-    event_id,
-    source,
-    received_us,
-    event_time_ms,
-    value_e4,
-    currency,
-    order_id,
-    fbp,
-    external_id,
-    marks,
-    original_event_name,
-    original_event_id,
-    original_order_id,
-    original_time_ms,
-    source in ('browser', 'app') as browser,
+    copies.*,
+    source in ('browser', 'app') as browser_side,
     multiIf(source = 'offline', 2, source = 'messaging', 1, 0)::UInt8 as class,
     bitAnd(marks, {left_out_marks:UInt32}) != 0 as left_out,
     bitOr(

@@ -5,9 +5,9 @@ select
     class,
     event_id as key,
     count() as copies,
-    countIf(browser) as browser_copies,
+    countIf(browser_side) as browser_copies,
     min(bitOr(bitShiftLeft(toUInt256(place), 128), toUInt256(fact))) as first,
-    minIf(bitOr(bitShiftLeft(toUInt256(place), 128), toUInt256(fact)), browser) as first_browser,
+    minIf(bitOr(bitShiftLeft(toUInt256(place), 128), toUInt256(fact)), browser_side) as first_browser,
     max(received_us) - min(received_us) as span_us,
     groupBitAnd(marks) as common_marks
 from counted

@@ -28,7 +28,7 @@ select
     place as action,
     0 as long,
     1 as copies,
-    toUInt64(browser) as browser_copies,
+    toUInt64(browser_side) as browser_copies,
     bitAnd(marks, 32) != 0 as limited,
     value_e4,
     currency,

@@ -1,5 +1,5 @@
 -- The pool: every copy of a key that needs a closer look.
-select place, fact, event_name, class, event_id as key, source, browser, marks, fbp, external_id
+select place, fact, event_name, class, event_id as key, source, browser_side, marks, fbp, external_id
 from counted
 where event_id != '' and source != 'offline'
     and (event_name, event_id) in (select event_name, key from {wanted:Identifier} where round = {round:UInt8} and key != '' and class != 2)
@@ -7,7 +7,7 @@ where event_id != '' and source != 'offline'
 
 union all
 
-select place, fact, event_name, class, '' as key, source, browser, marks, fbp, external_id
+select place, fact, event_name, class, '' as key, source, browser_side, marks, fbp, external_id
 from counted
 where event_id = '' and source != 'offline'
     and event_name in {pooled_names:Array(String)}
@@ -15,7 +15,7 @@ where event_id = '' and source != 'offline'
 
 union all
 
-select place, fact, event_name, class, offline_key as key, source, browser, marks, fbp, external_id
+select place, fact, event_name, class, offline_key as key, source, browser_side, marks, fbp, external_id
 from counted
 where source = 'offline' and {any_offline:UInt8}
     and (

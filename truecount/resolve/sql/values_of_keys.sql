@@ -3,7 +3,7 @@ select
     event_name,
     event_id,
     place,
-    browser,
+    browser_side as browser,
     received_us,
     arrayJoin(arrayConcat(
         if(fbp = '', [], [sipHash128(event_name, 'fbp', fbp)]),

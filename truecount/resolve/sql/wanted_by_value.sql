@@ -4,6 +4,6 @@ select distinct
     event_name,
     0 as class,
     event_id as key,
-    if(event_id = '', place, toUInt128(0)) as place
+    if(event_id = '', place, toUInt128(0)) as single
 from values_of_keys
 where value in (select value from {live:Identifier})

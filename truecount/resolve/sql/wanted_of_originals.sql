@@ -4,6 +4,6 @@ select distinct
     event_name,
     class,
     if(class = 2, offline_key, event_id) as key,
-    if(key = '', place, toUInt128(0)) as place
+    if(key = '', place, toUInt128(0)) as single
 from counted
 where place in (select original from {originals:Identifier})

@@ -1,0 +1,213 @@
+"""Explain: the copies of one action, which rule decided of each, and what came near without belonging to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from truecount.datasets import Dataset
+from truecount.resolve.actions import AMENDMENT, Actions
+from truecount.resolve.scratch import Sql
+from truecount.vocabulary import DIGEST_KEYS, Mark, Verdict
+
+from .forms import money, time_of_ms, time_of_us
+from .nearest import Candidate, Nearest, nearest_of
+
+PACKAGE: Final = "truecount.measure"
+_DIGEST: Final = re.compile(r"[0-9a-fA-F]{64}").fullmatch
+_COLUMNS: Final = (
+    "place",
+    "source",
+    "event_name",
+    "event_id",
+    "received_us",
+    "event_time_ms",
+    "value_e4",
+    "currency",
+    "order_id",
+    "item_number",
+    "marks",
+    "class",
+    "verdict",
+    "rule",
+    "fbp",
+    "fbc",
+    *DIGEST_KEYS,
+    "other_names",
+    "other_values",
+)
+
+
+class ExplainedCopy(msgspec.Struct, kw_only=True):
+    """One copy. `verdict`: kept, duplicate, or left_out (it forms no action; `rule` is null then)."""
+
+    source: str
+    received_time: str
+    event_time: str
+    verdict: str
+    rule: str | None
+    match_keys: list[str]
+    event_id: str
+    order_id: str
+    marks: list[str]
+    hashes: dict[str, list[str]] | msgspec.UnsetType = msgspec.UNSET
+    """With `hashes`: the values of each match key as they are kept."""
+
+
+class Explained(msgspec.Struct, kw_only=True):
+    """One action: its copies in log order. `value` is the kept copy's, as amended.
+
+    `others` counts the other actions that the search found, older than this one. `nearest` is, for an action seen from one
+    side alone, the copy that came nearest to merging with it.
+    """
+
+    event_name: str
+    event_id: str
+    person: str | None
+    value: str | None
+    currency: str | None
+    copies: list[ExplainedCopy]
+    credit: list[Any]
+    deliveries: list[Any]
+    others: int
+    nearest: Nearest | None
+    amended: bool
+
+
+def explain(
+    store: Sql,
+    dataset: Dataset,
+    event_name: str,
+    *,
+    event_id: str | None = None,
+    order: str | None = None,
+    fbp: str | None = None,
+    external_id: str | None = None,
+    hashes: bool = False,
+) -> Explained | None:
+    """Explain the newest action of this name that holds a copy with this event id, order id, fbp or external id.
+
+    `external_id` is raw or its SHA-256 in hex. None when there is no such copy. ValueError unless exactly one is given.
+    """
+    given = [value for value in (event_id, order, fbp, external_id) if value]
+    if len(given) != 1:
+        raise ValueError("name the action by one of event id, order id, fbp or external id")
+    with Actions(store, dataset, [event_name, AMENDMENT]) as actions:
+        if event_id:
+            actions.put("targets", "targets_by_event_id", event_name=event_name, event_id=event_id)
+        else:
+            actions.put(
+                "targets",
+                "targets_by_key",
+                event_name=event_name,
+                order_id=order or "",
+                fbp=fbp or "",
+                external_ids=_digests(external_id or ""),
+            )
+        if not actions.count("targets"):
+            return None
+        return _explain(actions, event_name, hashes)
+
+
+def _explain(actions: Actions, event_name: str, hashes: bool) -> Explained:
+    actions.want_key_b()
+    actions.want_places("targets")
+    if any(row["event_name"] == AMENDMENT for row in actions.profile):
+        actions.put("originals", "originals")
+        actions.want_places("originals")
+    actions.fill(1)
+    found: list[int] = []
+    if actions.resolve():
+        found = [int(action) for (action,) in actions.rows("actions_of_targets", PACKAGE)]
+    actions.need("shown")
+    if found:
+        actions.put("shown", "shown_of_action", PACKAGE, action=found[0])
+    copies = _copies(actions)
+    action_id = max((str(copy["event_id"]) for copy in copies if copy["class"] != 2), default="")
+    actions.put("shown", "shown_of_left_out", PACKAGE, any_event_id=int(not found), event_id=action_id or "\0")
+    members = copies
+    copies = _copies(actions)
+    kept = next((copy for copy in copies if copy["verdict"] == Verdict.KEPT), copies[0])
+    value, currency, amended = kept["value_e4"], kept["currency"], False
+    if found and actions.count("originals"):
+        actions.put("amended", "amended")
+        for new_value, new_currency in actions.rows("amendments_of_action", PACKAGE, action=found[0]):
+            value, currency, amended = int(new_value), str(new_currency) or currency, True
+    return Explained(
+        event_name=event_name,
+        event_id=action_id if found else str(copies[0]["event_id"]),
+        person=None,
+        value=None if value is None else money(int(value)),
+        currency=str(currency) or None,
+        copies=[_copy(copy, hashes) for copy in copies],
+        credit=[],
+        deliveries=[],
+        others=max(len(found) - 1, 0),
+        nearest=_nearest(actions, event_name, members) if found else None,
+        amended=amended,
+    )
+
+
+def _copies(actions: Actions) -> list[dict[str, Any]]:
+    rows = [dict(zip(_COLUMNS, row, strict=True)) for row in actions.rows("copies_of_action", PACKAGE)]
+    return sorted(rows, key=lambda row: int(row["place"]))
+
+
+def _copy(row: Mapping[str, Any], hashes: bool) -> ExplainedCopy:
+    keys = _keys(row)
+    return ExplainedCopy(
+        source=str(row["source"]),
+        received_time=time_of_us(int(row["received_us"])),
+        event_time=time_of_ms(int(row["event_time_ms"])),
+        verdict=str(row["verdict"]),
+        rule=str(row["rule"]) or None,
+        match_keys=list(keys),
+        event_id=str(row["event_id"]),
+        order_id=str(row["order_id"]),
+        marks=[str(mark.name).lower() for mark in Mark if mark & int(row["marks"])],
+        hashes=keys if hashes else msgspec.UNSET,
+    )
+
+
+def _keys(row: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The match keys of a copy with their values, digests as hex, in the order of the vocabulary."""
+    keys = {name: [str(digest) for digest in row[name]] for name in DIGEST_KEYS if row[name]}
+    keys |= {name: [str(row[name])] for name in ("fbp", "fbc") if row[name]}
+    others = zip(row["other_names"], row["other_values"], strict=True)
+    return keys | {str(name): [str(value)] for name, value in sorted(others)}
+
+
+def _digests(external_id: str) -> list[str]:
+    """Each digest, in upper-case hex as ClickHouse writes it, under which this external id may have been kept."""
+    if not external_id:
+        return []
+    if _DIGEST(external_id):
+        return [external_id.upper()]
+    from truecount.policy.keys import digests
+
+    joined, _ = digests("external_id", external_id)
+    return [joined[at : at + 32].hex().upper() for at in range(0, len(joined), 32)]
+
+
+def _nearest(actions: Actions, event_name: str, members: Sequence[Mapping[str, Any]]) -> Nearest | None:
+    sides = {str(copy["source"]) in ("browser", "app") for copy in members}
+    if len(sides) != 1:
+        return None
+    rows = actions.rows(
+        "nearest",
+        PACKAGE,
+        all_names=1,
+        event_name=event_name,
+        event_id=max(str(copy["event_id"]) for copy in members),
+        order_ids=sorted({str(copy["order_id"]) for copy in members} - {""}),
+        fbps=sorted({str(copy["fbp"]) for copy in members} - {""}),
+        external_ids=sorted({str(digest) for copy in members for digest in copy["external_id"]}),
+        ems=sorted({str(digest) for copy in members for digest in copy["em"]}),
+        phs=sorted({str(digest) for copy in members for digest in copy["ph"]}),
+        of_browser=int(True in sides),
+        received_us=int(members[0]["received_us"]),
+    )
+    return nearest_of(event_name, members, Candidate(*rows[0])) if rows else None

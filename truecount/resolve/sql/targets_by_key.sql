@@ -1,0 +1,9 @@
+-- The copies of one event name with an order id, an fbp or an external id (hex digests).
+select place
+from accepted
+where event_name = {event_name:String}
+    and (
+        (order_id != '' and order_id = {order_id:String})
+        or (fbp != '' and fbp = {fbp:String})
+        or hasAny(arrayMap(digest -> hex(digest), external_id), {external_ids:Array(String)})
+    )
