@@ -1,0 +1,55 @@
+"""`python -m benchmarks`, which `make bench` runs: ratios measured side by side. Run nothing else meanwhile."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from benchmarks.tools import CannotMeasure, machine, say
+
+ABOUT = """\
+Ratios, measured side by side in one run, with median (least-most). Without a name: doors, start, visible and disk, in
+less than six minutes. The README's figure is `sustain --rate R --seconds 600`; `find` looks for R."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=ABOUT, allow_abbrev=False)
+    names = ("doors", "start", "visible", "disk", "sustain", "find")
+    parser.add_argument("name", nargs="*", choices=[*names, []], default=[], metavar="NAME", help=", ".join(names))
+    parser.add_argument("--rate", type=float, default=1000.0, help="events a second of sustain; where find begins")
+    parser.add_argument("--seconds", type=float, help="length of sustain (default 600), a try of find (default 30)")
+    parser.add_argument(
+        "--batch", type=int, default=50, help="server events a request in sustain and find (default 50)"
+    )
+    parser.add_argument("--rounds", type=int, default=7, help="alternating slices of doors (default 7)")
+    parser.add_argument("--doors", type=int, help="door processes of sustain and find (default: the server's own)")
+    given = parser.parse_args()
+    flags = ("--doors", str(given.doors)) if given.doors else ()
+    from benchmarks import doors, small, sustain
+
+    todo = {
+        "doors": lambda: doors.run(given.rounds),
+        "start": small.start,
+        "visible": small.visible,
+        "disk": small.disk,
+        "sustain": lambda: sustain.run(given.rate, given.seconds or 600, given.batch, *flags),
+        "find": lambda: sustain.find(given.seconds or 30, given.rate, given.batch, *flags),
+    }
+    say(machine())
+    code = 0
+    for name in given.name or names[:4]:
+        began = time.monotonic()
+        say()
+        try:
+            if todo[name]() is False:
+                code = 1
+        except CannotMeasure as error:
+            say(f"{name}: not measured. {error}")
+            code = 1
+        say(f"  ({name} took {time.monotonic() - began:.0f} s)")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
