@@ -112,7 +112,7 @@ class Door:
         receiver.resume()
 
     def fault(self, what: str, error: Exception) -> None:
-        """Say, once a second at most, that something of ours failed; not the error's text, which may hold what was sent."""
+        """Say, once a second at most, that something of ours failed: kind and place, since the text may hold data."""
         if self.now_s - self._told_fault < 1 and self._told_fault:
             return
         self._told_fault = self.now_s
