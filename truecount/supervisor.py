@@ -307,13 +307,7 @@ def parts_of(settings: Settings, listener: socket.socket, manager: socket.socket
         for number in range(1, settings.number_of_doors() + 1)
     ]
     return [
-        Part(
-            "engine",
-            (
-                *(*python, "truecount.store.service", *data, "--port", "0"),
-                *("--memory-mb", str(settings.engine_memory_mb), "--query-seconds", str(settings.query_limit_s)),
-            ),
-        ),
+        Part("engine", (*python, "truecount.store.service", *data)),
         *doors,
         Part("manager", (*python, "truecount.manager", *data, "--fd", str(manager.fileno())), (manager.fileno(),)),
     ]

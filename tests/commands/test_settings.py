@@ -14,7 +14,9 @@ ROOT = Path(__file__).parents[2]
 
 def test_each_setting_has_a_field_a_flag_and_a_variable_of_its_own() -> None:
     assert Settings._fields == tuple(setting.name for setting in SETTINGS)
-    assert len({setting.flag for setting in SETTINGS}) == len({setting.variable for setting in SETTINGS}) == len(SETTINGS)
+    assert (
+        len({setting.flag for setting in SETTINGS}) == len({setting.variable for setting in SETTINGS}) == len(SETTINGS)
+    )
 
 
 def test_each_default_is_a_value_that_its_own_check_takes() -> None:
@@ -64,7 +66,9 @@ def test_a_wrong_value_is_refused_with_its_name_and_place(given: dict[str, str],
         read_settings(environ={f"TRUECOUNT_{name.upper()}": value for name, value in given.items()})
 
 
-@pytest.mark.parametrize(("port", "taken"), [("0", True), ("65535", True), ("65536", False)], ids=["0", "65535", "65536"])
+@pytest.mark.parametrize(
+    ("port", "taken"), [("0", True), ("65535", True), ("65536", False)], ids=["0", "65535", "65536"]
+)
 def test_limits_hold_to_the_number(port: str, taken: bool) -> None:
     if taken:
         assert read_settings({"port": port}, environ={}).port == int(port)
