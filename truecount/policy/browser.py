@@ -312,7 +312,7 @@ def read_custom_data(draft: Draft) -> None:
     if texts:
         if draft.at or suspicious("\n".join(texts.values())):
             for name, value in texts.items():
-                texts[name], kinds = scrub_value(name.lower(), value)
+                texts[name], kinds = scrub_value(name, value)
                 draft.removed += [f"custom_data.{name[:64]}:{kind}" for kind in kinds]
         money = texts.get("value")
         if money:
@@ -459,7 +459,7 @@ def _browser_id(draft: Draft, kind: Any, value: str) -> str:
 
 def _inner(name: str) -> str:
     """title of pmd[title]."""
-    return name.rpartition("[")[2].rstrip("]").lower()
+    return name.rpartition("[")[2].rstrip("]")
 
 
 def _sort_unclean(draft: Draft) -> None:

@@ -50,7 +50,7 @@ _numbers_not_ascii: Final = re.compile(rf"[0-9][{_GAPS}0-9]{{6}}").search
 # E-mail. Each run of local characters is tried once (look-behind, possessive), so a hostile text costs linear time.
 _LOCAL: Final = r"\w.!#$*+^`{|}~'-"
 _EMAIL: Final = re.compile(
-    rf"(?:(?<![{_LOCAL}])[{_LOCAL}]++|\"[^\"@\s]{{1,64}}\")[@\uff20\ufe6b]"
+    rf"(?:(?<![{_LOCAL}])[{_LOCAL}]++|\"[^\"@\r\n]{{1,64}}\")[@\uff20\ufe6b]"
     r"(?:[\w-]++\.)+(?!(?:png|jpe?g|gif|svg|webp|avif|css|js)\b)(?:xn--[\w-]{2,59}|[^\W\d_]{2,63})",
     re.IGNORECASE,
 )
@@ -96,7 +96,7 @@ _phone_shaped: Final = re.compile(rf"\s*\+?(?:{_S}{{0,3}}\d){{7,15}}{_S}{{0,2}}\
 
 _CARDS: Final = re.compile(r"(?<![\w.])[2-68](?:[-+ ]?[0-9]){13,18}(?![\d\w]|\.\d)")
 _CARD_STARTS: Final = re.compile(
-    r"4\d{15}(?:\d{3})?|5[1-5]\d{14}|2(?:2[2-9]|[3-6]|7[01]|720)\d+|3[47]\d{13}|3(?:0[0-5]|[689])\d{12}|35\d{14}"
+    r"4\d{15}(?:\d{3})?|5[1-5]\d{14}|2(?:2[2-9]|[3-6]|7[01]|720)\d+|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|35\d{14}"
     r"|(?:6011|64[4-9]|65)\d+|62\d{14}(?:\d{3})?|(?:60|81|82|508)\d+|(?:5018|5020|5038|5893|6304|6759|676[1-3])\d+"
 ).fullmatch
 _CARD_GROUPS: Final = re.compile(
@@ -170,7 +170,7 @@ def scrub_value(key: str, text: str, spared: frozenset[str] = ID_KEYS) -> tuple[
     """Scrub a text that stands under a name: an id, a phone by its name, or free text. Kinds as in `scrub_text`."""
     if not suspicious(text):
         return text, ()
-    if key in spared:
+    if key.lower() in spared:
         return scrub_id(text)
     kind = _KIND_OF_KEY[key]
     if kind == PHONE and _phone_shaped(_decoded(text)):
@@ -374,11 +374,11 @@ def _scrub_node(key: str, value: Any, spared: frozenset[str], found: dict[str, N
             for kind in kinds:
                 found[f"{path}:{kind}"] = None
             below = f"{path}.{label[:64]}" if path else label[:64]
-            out[label] = _scrub_node(name.lower(), inner, spared, found, below)
+            out[label] = _scrub_node(name, inner, spared, found, below)
         return out
     if isinstance(value, list):
         return [_scrub_node(key, inner, spared, found, path) for inner in value]
-    if isinstance(value, int) and not isinstance(value, bool) and value > 999_999 and key not in spared:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 999_999 and key.lower() not in spared:
         digits = str(value)
         if _KIND_OF_KEY[key] == PHONE and _phone_shaped(digits):
             found[f"{path}:{PHONE}"] = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from typing import Final, Literal, NamedTuple
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import unquote_plus
 
 CLICK_ID_OWNERS: Final = {
     "fbclid": "facebook",
@@ -23,7 +23,8 @@ MAX_FBCLID: Final = 500
 _landing_pairs: Final = re.compile(
     r"[?#&](utm_campaign|utm_id|campaign_id|utm_source|fbclid|gclid|gbraid|wbraid|ttclid|msclkid)=([^&#]*)"
 ).findall
-_host: Final = re.compile(r"https?://(?:[^/?#@]*@)?(\[[0-9a-fA-F:.]+\]|[^/?#:@\\\s]+)", re.IGNORECASE).match
+_host: Final = re.compile(r"https?://(?:[^/?#@\\]*@)?(\[[0-9a-fA-F:.]+\]|[^/?#:@\\\s]+)", re.IGNORECASE).match
+_port: Final = re.compile(r":0*([0-9]{1,5})(?=[/?#]|$)").match
 _browser_id: Final = re.compile(r"(fb\.\d{1,2}\.\d{1,20}\.[^.]+)\.(?:AQ|Ag|Aw|BA|BQ|Bg|[A-Za-z0-9_-]{8})").fullmatch
 _hash_with_appendix: Final = re.compile(r"\s*([0-9a-fA-F]{64})\.(?:[A-Za-z0-9_-]{2}|[A-Za-z0-9_-]{8})\s*").fullmatch
 _address_with_appendix: Final = re.compile(
@@ -76,19 +77,15 @@ def host_of(url: str) -> str:
 
 
 def origin_of(url: str) -> str:
-    """scheme://host[:port] of a URL in lower case, without a default port; "" for none."""
-    try:
-        parts = urlsplit(url.strip())
-        host, port = parts.hostname, parts.port
-    except ValueError:
+    """scheme://host[:port] of an http or https URL in lower case, without a default port; "" for none."""
+    match = _host(url.strip())
+    if match is None:
         return ""
-    scheme = parts.scheme.lower()
-    if not host or not scheme:
-        return ""
-    if ":" in host:
-        host = f"[{host}]"
-    usual = {"http": 80, "https": 443}.get(scheme)
-    return f"{scheme}://{host}" if port is None or port == usual else f"{scheme}://{host}:{port}"
+    scheme = "https" if match[0][4] in "sS" else "http"
+    port = _port(match.string, match.end())
+    usual = {"http": "80", "https": "443"}[scheme]
+    host = match[1].lower().rstrip(".")
+    return f"{scheme}://{host}" if port is None or port[1] == usual else f"{scheme}://{host}:{port[1]}"
 
 
 def within(host: str, domains: tuple[str, ...]) -> bool:

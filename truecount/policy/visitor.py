@@ -40,9 +40,9 @@ def _list_matcher():  # type: ignore[no-untyped-def]
     from ua_parser_rs import UserAgentExtractor
 
     patterns = [
-        one["pattern"]
-        for one in crawleruseragents.CRAWLER_USER_AGENTS_DATA
-        if not any(_is_tool(agent) for agent in (one["pattern"], *one.get("instances", ())[:1]))
+        pattern
+        for pattern in (one["pattern"] for one in crawleruseragents.CRAWLER_USER_AGENTS_DATA)
+        if not _is_tool(pattern.lstrip("^").replace("\\", "").replace("[wW]", "W"))
     ]
     return UserAgentExtractor([(pattern, "bot", None, None, None, None) for pattern in patterns])
 
