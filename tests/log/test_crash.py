@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,29 @@ def test_a_reader_recovers_what_a_killed_writer_left_in_the_wal(tmp_path: Path) 
     for _ in range(2):
         with LogReader(tmp_path) as reader:
             assert len(list(reader.all(DOOR))) >= acknowledged
+
+
+def test_reading_and_sealing_keep_up_with_a_writer_at_work(tmp_path: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.log.killed_writer", tmp_path], stdout=subprocess.DEVNULL, cwd=ROOT
+    )
+    loaded = sealed = 0
+    until = time.monotonic() + 60
+    try:
+        with LogReader(tmp_path) as reader:
+            while loaded < 2000 or sealed < 5:
+                assert time.monotonic() < until
+                for stored in reader.read(DOOR, loaded, 300_000):
+                    assert stored.seq == loaded + 1
+                    assert stored.body == body_of(stored.seq)
+                    loaded = stored.seq
+                report = upkeep.run(tmp_path, {DOOR: loaded}, 0)
+                assert report.problems == []
+                sealed += report.sealed
+                assert child.poll() is None
+    finally:
+        child.kill()
+        child.wait(60)
+    assert upkeep.verify(tmp_path) == []
+    with LogReader(tmp_path) as reader:
+        assert all(stored.body == body_of(stored.seq) for stored in reader.all(DOOR))

@@ -21,6 +21,8 @@ DOOR: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}").fullmatch
 OPEN: Final = ".sqlite"
 SEALED: Final = ".seg"
 PARTIAL: Final = ".partial"
+ROLL: Final = "roll"
+"""A file of this name beside a door's log asks the door to close its open file."""
 _NAME: Final = re.compile(r"([0-9]{12,})\.(sqlite|seg)").fullmatch
 
 

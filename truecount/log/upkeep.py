@@ -22,6 +22,7 @@ from .errors import LogBusy, LogDamaged, LogError
 from .files import (
     OPEN,
     PARTIAL,
+    ROLL,
     SEALED,
     LogFile,
     doors_of,
@@ -75,19 +76,19 @@ def run(
     Does nothing while another process does upkeep.
     """
     report = UpkeepReport()
-    with _alone(folder) as alone:
-        if not alone:
+    with alone(folder) as is_alone:
+        if not is_alone:
             return report
         for door in doors_of(folder):
             door_folder = log_folder(folder) / door
             try:
-                _tidy(door_folder)
+                tidy(door_folder)
                 _close_idle(door_folder, now_us)
                 for file, end in _closed(door_folder):
                     if stop():
                         return report
                     if end <= loaded.get(door, 0):
-                        _seal(file, settings.level, report)
+                        seal_file(file, settings.level, report)
                     else:
                         report.purged += _forget(file, now_us - settings.private_days * DAY_US)
             except (LogError, OSError, sqlite3.Error) as error:
@@ -129,7 +130,7 @@ def remove_open_form(sealed: Path) -> None:
 
 
 @contextmanager
-def _alone(folder: Path, *, wait: bool = False) -> Iterator[bool]:
+def alone(folder: Path, *, wait: bool = False) -> Iterator[bool]:
     """Hold the lock of those who rewrite files of the log; False when another process does."""
     log_folder(folder).mkdir(parents=True, exist_ok=True)
     descriptor = os.open(log_folder(folder) / "upkeep.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -144,7 +145,7 @@ def _alone(folder: Path, *, wait: bool = False) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _tidy(door_folder: Path) -> None:
+def tidy(door_folder: Path) -> None:
     """Remove what sealing left when it was cut short."""
     for name in os.listdir(door_folder):
         if name.endswith(PARTIAL):
@@ -169,18 +170,30 @@ def _close_idle(door_folder: Path, now_us: int) -> None:
     ends = _read(files[-1], "select seq, written_us from log order by seq desc limit 1")
     if not ends or ends[0][1] // DAY_US >= now_us // DAY_US:
         return
+    close_last(door_folder)
+
+
+def close_last(door_folder: Path) -> bool:
+    """Close the last file of a door that nobody writes as, if anything is in it; False for a living door."""
     try:
         lock = hold_door(door_folder, 0)
     except LogBusy:
-        return
+        return False
     try:
-        # Looked at again: the door may have written, and gone, meanwhile.
-        ends = _read(files[-1], "select max(seq) from log")
-        if files_of(door_folder)[-1] == files[-1]:
-            connect(file_path(door_folder, ends[0][0] + 1, OPEN)).close()
-            sync_folder(door_folder)
+        last = files_of(door_folder)[-1]
+        if not last.sealed:
+            ends = _read(last, "select max(seq) from log")
+            if ends and ends[0][0] is not None:
+                connect(file_path(door_folder, ends[0][0] + 1, OPEN)).close()
+                sync_folder(door_folder)
     finally:
         os.close(lock)
+    return True
+
+
+def ask_to_roll(door_folder: Path) -> None:
+    """Ask a living door to close its file; it does when it next calls LogWriter.roll_if_due."""
+    (door_folder / ROLL).touch()
 
 
 def _read(file: LogFile, sql: str) -> list[tuple[int, ...]]:
@@ -216,7 +229,7 @@ def _forget(file: LogFile, before_us: int) -> int:
     return purged
 
 
-def _seal(file: LogFile, level: int, report: UpkeepReport) -> None:
+def seal_file(file: LogFile, level: int, report: UpkeepReport) -> None:
     path = file.path.with_suffix(SEALED)
     database = _connect(file)
     try:

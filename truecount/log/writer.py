@@ -20,7 +20,7 @@ from truecount import copies
 
 from .entries import Entry
 from .errors import LogBroken, LogDamaged, LogFull
-from .files import DOOR, OPEN, file_path, files_of, hold_door, log_folder, sync_folder
+from .files import DOOR, OPEN, ROLL, file_path, files_of, hold_door, log_folder, sync_folder
 from .reader import LogReader
 from .tables import DAMAGE, LEVEL, connect, pack_body, rows, unpack_body
 
@@ -142,12 +142,16 @@ class LogWriter:
                 self._roll()
 
     def roll_if_due(self) -> None:
-        """Close the open file if it holds entries of a day that is over. For doors that may stand idle: call it now and
-        then (once a minute is plenty); appends do it by themselves.
+        """Close the open file if it holds entries of a day that is over, or upkeep asks for it. For doors that
+        may stand idle: call it now and then; appends see to the day by themselves.
         """
         with self._mutex:
-            if self._database and self._bytes and self.now_us() // DAY_US != self._day:
+            asked = self._folder / ROLL
+            is_asked = asked.exists()
+            if self._database and self._bytes and (is_asked or self.now_us() // DAY_US != self._day):
                 self._roll()
+            if is_asked:
+                asked.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of the door. Everything appended is durable already."""
