@@ -214,7 +214,7 @@ class Sender:
         self.sent.actions = done
         self.sent.seconds = time.perf_counter() - started
         until = time.perf_counter() + 60
-        while self.flying and self.open and time.perf_counter() < until:
+        while self.flying and self.open and time.perf_counter() < until:  # noqa: ASYNC110 - a deadline is enough
             await asyncio.sleep(0.01)
         self.sent.failed += self.flying
         ordered = sorted(self.answers) or [0.0]

@@ -40,7 +40,7 @@ def start(rounds: int = 5) -> None:
     ratio = Spread.of([a / b for a, b in zip(ours, bare, strict=True)])
     say(f"start to ready / engine   {ratio.text()}    bar < 3 s")
     say(
-        f"  empty folder to all ready {Spread.of(ours).text()} s; the bare engine's first answer {Spread.of(bare).text()} s"
+        f"  empty folder to all ready {Spread.of(ours).text()} s; the bare engine {Spread.of(bare).text()}"
     )
 
 

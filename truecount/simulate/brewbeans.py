@@ -23,7 +23,7 @@ PRICE: Final = 89900
 """A bag of beans, in paise. BrewBeans sells one bag an order."""
 BAGS: Final = ("monsoon-malabar", "mysore-nuggets", "araku-valley", "coorg-robusta", "blue-tokai")
 
-MIN_RETURN_MS: Final = 120_000
+MIN_RETURN_MS: Final = 40_000
 """A customer comes back this long after the last visit at the earliest."""
 
 
@@ -171,6 +171,7 @@ class Shop:
         if person.fbclid:
             landing += f"&fbclid={person.fbclid}"
         referrer = "https://m.facebook.com/" if person.fbclid else "https://www.google.com/"
+        arrived = at
         deeds: list[Deed] = []
         chains: list[tuple[Report, ...]] = []
 
@@ -209,7 +210,7 @@ class Shop:
                 add(step("InitiateCheckout", "checkout", f"{HOST}/checkout", 1))
                 if rng.random() < 0.75:
                     self._buy(moment(), person, bag, returns, add)
-        return Visit(at_ms=deeds[0].at_ms if deeds else at, deeds=tuple(deeds), chains=tuple(chains))
+        return Visit(at_ms=arrived, deeds=tuple(deeds), chains=tuple(chains))
 
     def _buy(self, at: int, person: Person, bag: str, returns: bool, add: _Add) -> None:
         rng = self._rng

@@ -58,11 +58,10 @@ def screen(rows: Rows, books: Books, *, under_way: int, visitors: int, head: str
     for _ in range(3):
         beside.add_column(justify="right")
     beside.add_column()
-    beside.add_row(
-        "The shop's own books:", f"{books.orders:,} orders", f"{Decimal(money(books.order_value)):,}", CURRENCY
-    )
+    ordered = Decimal(money(books.order_value))
+    beside.add_row("The shop's own books:", f"{books.orders:,} orders", f"{ordered:,}", CURRENCY)
     beside.add_row("Truecount counts:", f"{actions:,} purchases", f"{Decimal(value):,}", CURRENCY)
-    if books.orders == actions and Decimal(money(books.order_value)) == Decimal(value):
+    if books.orders == actions and ordered == Decimal(value):
         verdict = Text("They agree.", style="green")
     elif books.orders <= actions <= books.orders + under_way:
         verdict = Text(f"They agree, {actions - books.orders} more half reported so far.", style="green")
