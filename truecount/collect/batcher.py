@@ -392,12 +392,19 @@ def _answer(waiters: Sequence[Waiter]) -> None:
             n += 1
             continue
         if before is not None:
-            before.give(b"".join((held, *more)) if more else held, n)
+            _give(before, b"".join((held, *more)) if more else held, n)
         before, held, n = receiver, answer, 1
         if more:
             more = []
     if before is not None:
-        before.give(b"".join((held, *more)) if more else held, n)
+        _give(before, b"".join((held, *more)) if more else held, n)
+
+
+def _give(receiver: Receiver, data: bytes, n: int) -> None:
+    try:
+        receiver.give(data, n)
+    except Exception as error:  # one connection must not cost the others their answers
+        log.error("an answer could not be given: %s", type(error).__name__)
 
 
 _encode: Final[Callable[[Any], bytes]] = msgspec.msgpack.Encoder().encode

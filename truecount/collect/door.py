@@ -11,6 +11,7 @@ import socket
 import ssl
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,7 @@ from truecount.log.folder import DataFolder
 from truecount.log.registry import Registry
 from truecount.log.writer import LogWriter
 from truecount.policy.address import DAY_US, day_key
+from truecount.policy.visitor import visitor_of
 from truecount.settings import Settings
 
 STOP_S: Final = 4.0
@@ -182,15 +184,12 @@ async def serve(
     settings: Settings,
     listener: socket.socket,
     manager_port: int | None,
-    stopping: asyncio.Event | None = None,
+    stopping: asyncio.Event,
+    on_ready: Callable[[Door], None],
 ) -> None:
-    """Run a door on a listening socket until SIGTERM or SIGINT (or until `stopping` is set, for tests)."""
+    """Run a door on a listening socket until `stopping` is set; `on_ready` is called when it serves."""
     loop = asyncio.get_running_loop()
     door = Door(name, folder, settings, loop, manager_port)
-    if stopping is None:
-        stopping = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopping.set)
     tls = _tls(settings)
     server = await loop.create_server(
         lambda: DoorProtocol(door),
@@ -201,11 +200,7 @@ async def serve(
         ssl_shutdown_timeout=2.0 if tls else None,
     )
     door.tick()
-    gc.collect()
-    gc.freeze()  # what is there now stays: no collection looks at it again
-    gc.set_threshold(50_000, 20, 100)
-    heartbeat.ready()
-    heartbeat.keep_beating(loop)
+    on_ready(door)
     await stopping.wait()
     server.close()
     await door.stop()
@@ -218,8 +213,24 @@ def run(name: str, folder: DataFolder, settings: Settings, listener: socket.sock
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # "socket.send() raised": peers leave, that is usual
     import uvloop
 
+    async def whole() -> None:
+        loop = asyncio.get_running_loop()
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        await serve(name, folder, settings, listener, manager_port, stopping, _settle)
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(name, folder, settings, listener, manager_port))
+        runner.run(whole())
+
+
+def _settle(door: Door) -> None:
+    visitor_of("")  # its tables are read at first use; the first hit should not wait for that
+    gc.collect()
+    gc.freeze()  # what is there now stays: no collection looks at it again
+    gc.set_threshold(50_000, 20, 100)
+    heartbeat.ready()
+    heartbeat.keep_beating(door.loop)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

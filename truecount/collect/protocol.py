@@ -166,6 +166,12 @@ class DoorProtocol(HttpToolsProtocol):
             if not self.is_owing():
                 self._end()
             return
+        except httptools.HttpParserCallbackError as error:
+            # A fault of ours, and no answer may come for what was being read: this connection alone ends.
+            self.door.fault("a request could not be taken", error)
+            self._closing = True
+            self.transport.close()
+            return
         except httptools.HttpParserError:
             if not self._closing:
                 self._refuse_connection(400, "The request is no HTTP that can be read here.\n")
