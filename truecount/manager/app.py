@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import msgspec
 from litestar import Litestar, MediaType, Request, Response, Router, delete, get, patch, post
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 SECRET_HEADER: Final = "x-truecount-secret"
 GRAPH_PATH: Final = re.compile(r"/v\d+\.\d+(/|$)").match
 T = TypeVar("T")
+Asked = Request[Any, Any, Any]
 
 
 class Manager:
@@ -93,7 +95,35 @@ def json_answer(value: Any, status: int = 200) -> Response[bytes]:
     return Response(encode(value), status_code=status, media_type="application/json; charset=utf-8")
 
 
-def _manager(request: Request[Any, Any, Any]) -> Manager:
+class Span(msgspec.Struct):
+    """A range of times, [since, until), microseconds since 1970."""
+
+    since_us: int | None = None
+    until_us: int | None = None
+
+
+class Which(msgspec.Struct):
+    """Which action to explain."""
+
+    event_name: str
+    event_id: str | None = None
+    order: str | None = None
+    fbp: str | None = None
+    external_id: str | None = None
+    hashes: bool = False
+
+
+def query_of(request: Asked, kind: type[T]) -> T:
+    """The query as a struct. ValueError names what is wrong."""
+    return msgspec.convert(dict(request.query_params), kind, strict=False)
+
+
+def id_of(request: Asked) -> str:
+    """The dataset that the path names."""
+    return str(request.path_params["id"])
+
+
+def _manager(request: Asked) -> Manager:
     manager: Manager = request.app.state.manager
     return manager
 
@@ -111,34 +141,35 @@ async def healthz() -> str:
 
 
 @get("/readyz")
-async def readyz(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def readyz(request: Asked) -> Response[bytes]:
     manager = _manager(request)
     found = await manager.away(lambda: health.readiness(manager.folder.path, manager.link))
     return json_answer(found, 200 if found.ready else 503)
 
 
 @get("/metrics")
-async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def metrics(request: Asked) -> Response[bytes]:
     manager = _manager(request)
     text = await manager.away(lambda: health.metrics_text(manager.folder.path, manager.link))
     return Response(text, media_type="text/plain; version=1.0.0; charset=utf-8")
 
 
 @get("/", media_type=MediaType.HTML)
-async def front(request: Request[Any, Any, Any]) -> str:
+async def front(request: Asked) -> str:
     manager = _manager(request)
     found = await manager.away(lambda: health.readiness(manager.folder.path, manager.link))
     return page(found.parts, len(manager.registry.datasets()))
 
 
 @get("/datasets")
-async def list_datasets(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def list_datasets(request: Asked) -> Response[bytes]:
     return json_answer([view_of(dataset) for dataset in _manager(request).registry.datasets().values()])
 
 
 @post("/datasets")
-async def create_dataset(request: Request[Any, Any, Any], data: CreateDataset) -> Response[bytes]:
+async def create_dataset(request: Asked) -> Response[bytes]:
     manager = _manager(request)
+    data = msgspec.json.decode(await request.body(), type=CreateDataset)
     async with manager.writing:
         made, token = await manager.away(
             lambda: manager.registry.create(data.name, id=data.id or None, token=data.token or None)
@@ -147,101 +178,90 @@ async def create_dataset(request: Request[Any, Any, Any], data: CreateDataset) -
 
 
 @patch("/datasets/{id:str}")
-async def change_dataset(request: Request[Any, Any, Any], id: str, data: ChangeDataset) -> Response[bytes]:
+async def change_dataset(request: Asked) -> Response[bytes]:
     manager = _manager(request)
+    data = msgspec.json.decode(await request.body(), type=ChangeDataset)
     async with manager.writing:
+        id = id_of(request)
         settings = changed_settings(manager.dataset(id).settings, data.settings)
         changed = await manager.away(lambda: manager.registry.change(id, name=data.name, settings=settings))
     return json_answer(view_of(changed))
 
 
 @delete("/datasets/{id:str}", status_code=200)
-async def delete_dataset(request: Request[Any, Any, Any], id: str) -> Response[bytes]:
+async def delete_dataset(request: Asked) -> Response[bytes]:
     manager = _manager(request)
     async with manager.writing:
-        gone = await manager.away(lambda: manager.registry.delete(id))
+        gone = await manager.away(lambda: manager.registry.delete(id_of(request)))
     return json_answer(view_of(gone))
 
 
 @get("/datasets/{id:str}/events")
-async def dataset_events(
-    request: Request[Any, Any, Any], id: str, since_us: int | None = None, until_us: int | None = None
-) -> Response[bytes]:
+async def dataset_events(request: Asked) -> Response[bytes]:
     from truecount.measure.events import events
 
     manager = _manager(request)
-    dataset = manager.dataset(id)
-    return json_answer(await manager.asked(lambda store: events(store, dataset, since_us, until_us)))
+    dataset = manager.dataset(id_of(request))
+    span = query_of(request, Span)
+    return json_answer(await manager.asked(lambda store: events(store, dataset, span.since_us, span.until_us)))
 
 
 @get("/datasets/{id:str}/refused")
-async def dataset_refused(
-    request: Request[Any, Any, Any], id: str, since_us: int | None = None, until_us: int | None = None
-) -> Response[bytes]:
+async def dataset_refused(request: Asked) -> Response[bytes]:
     from truecount.measure.refused import refused
 
     manager = _manager(request)
-    dataset = manager.dataset(id)
-    return json_answer(await manager.asked(lambda store: refused(store, dataset, since_us, until_us)))
+    dataset = manager.dataset(id_of(request))
+    span = query_of(request, Span)
+    return json_answer(await manager.asked(lambda store: refused(store, dataset, span.since_us, span.until_us)))
 
 
 @get("/datasets/{id:str}/outcomes")
-async def dataset_outcomes(request: Request[Any, Any, Any], id: str) -> Response[bytes]:
+async def dataset_outcomes(request: Asked) -> Response[bytes]:
     from truecount.measure.outcomes import outcomes
 
     manager = _manager(request)
-    dataset = manager.dataset(id)
+    dataset = manager.dataset(id_of(request))
     return json_answer(await manager.asked(lambda store: outcomes(store, dataset)))
 
 
 @get("/outcomes")
-async def all_outcomes(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def all_outcomes(request: Asked) -> Response[bytes]:
     from truecount.measure.outcomes import outcomes
 
     return json_answer(await _manager(request).asked(lambda store: outcomes(store, None)))
 
 
 @get("/datasets/{id:str}/explain")
-async def dataset_explain(
-    request: Request[Any, Any, Any],
-    id: str,
-    event_name: str,
-    event_id: str | None = None,
-    order: str | None = None,
-    fbp: str | None = None,
-    external_id: str | None = None,
-    hashes: bool = False,
-) -> Response[bytes]:
+async def dataset_explain(request: Asked) -> Response[bytes]:
     from truecount.measure.explain import explain
 
     manager = _manager(request)
-    dataset = manager.dataset(id)
-    found = await manager.asked(
-        lambda store: explain(
-            store, dataset, event_name, event_id=event_id, order=order, fbp=fbp, external_id=external_id, hashes=hashes
-        )
-    )
+    dataset = manager.dataset(id_of(request))
+    which = query_of(request, Which)
+    by = {name: getattr(which, name) for name in ("event_id", "order", "fbp", "external_id")}
+    found = await manager.asked(lambda store: explain(store, dataset, which.event_name, **by, hashes=which.hashes))
     return json_answer(found)
 
 
 @get("/datasets/{id:str}/imports")
-async def list_imports(request: Request[Any, Any, Any], id: str) -> Response[bytes]:
+async def list_imports(request: Asked) -> Response[bytes]:
     manager = _manager(request)
-    dataset = manager.dataset(id)
+    dataset = manager.dataset(id_of(request))
     async with manager.importing:
         return json_answer(await manager.away(lambda: manager.intake().marks(dataset)))
 
 
 @post("/datasets/{id:str}/imports", request_max_body_size=None)
-async def import_chunk(request: Request[Any, Any, Any], id: str) -> Response[bytes]:
+async def import_chunk(request: Asked) -> Response[bytes]:
     manager = _manager(request)
-    dataset = manager.dataset(id)
+    dataset = manager.dataset(id_of(request))
     chunk = await request.body()
     async with manager.importing:
         return json_answer(await manager.away(lambda: manager.intake().take(dataset, chunk)))
 
 
-def words(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def words(request: Asked, error: Exception) -> Response[bytes]:
     """An error as an answer: JSON with words for the API, Graph's envelope for its paths, plain text elsewhere."""
     status, text = _status_of(error)
     path = request.url.path
@@ -262,7 +282,7 @@ def _status_of(error: Exception) -> tuple[int, str]:
             return 404, str(error)
         case DatasetExists():
             return 409, str(error)
-        case RegistryError() | ValueError():
+        case RegistryError() | ValueError() | msgspec.MsgspecError():
             return 400, str(error)
         case QueryTooHeavy():
             return 422, f"the question is too heavy for the engine: {error}"

@@ -1,0 +1,220 @@
+"""The command line without a server: help, exit codes, variables, datasets, what goes to stdout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.system import run_cli
+from truecount.cli import COMMANDS, MODULES, main
+from truecount.commands.flags import Parser
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def truecount(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command in this process, on a data folder of its own. Returns exit code, stdout, stderr."""
+    monkeypatch.setenv("TRUECOUNT_DATA", str(tmp_path / "data"))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        try:
+            code = main(arguments)
+        except SystemExit as left:
+            code = int(left.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "demo"])
+def test_help_works_for_each_command_and_exits_0(truecount: Run, command: str) -> None:
+    code, out, err = truecount(command, "--help")
+    assert (code, err) == (0, "")
+    assert f"truecount {command}" in out
+
+
+def test_help_names_each_command_with_what_it_does(truecount: Run) -> None:
+    code, out, _ = truecount("--help")
+    assert code == 0
+    for name, text in COMMANDS.items():
+        assert f"{name} " in out and text in out
+
+
+@pytest.mark.parametrize("command", ["events", "explain", "import", "replay", "backup", "doctor", "snippet"])
+def test_each_command_takes_data(truecount: Run, command: str) -> None:
+    assert "--data DIR" in truecount(command, "--help")[1]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("evnts",),
+        ("events",),
+        ("events", "1", "--form", "json"),
+        ("events", "1", "--format", "xml"),
+        ("events", "1", "--since", "yesterday"),
+        ("events", "1", "--since", "2026-02-01", "--until", "2026-01-01"),
+        ("explain", "1", "Purchase"),
+        ("explain", "1", "Purchase", "id", "--fbp", "fb.1.2.3"),
+        ("dataset",),
+        ("dataset", "rename"),
+        ("dataset", "set", "1", "country"),
+        ("dataset", "delete", "1"),
+        ("import", "file.jsonl"),
+        ("serve", "--port", "eighty"),
+        ("snippet", "1", "--url", "shop.example"),
+    ],
+    ids=lambda arguments: " ".join(arguments) or "nothing",
+)
+def test_wrong_use_exits_2_with_words_on_stderr_alone(truecount: Run, arguments: tuple[str, ...]) -> None:
+    code, out, err = truecount(*arguments)
+    assert code == 2
+    assert out == ""
+    assert "Traceback" not in err and len(err.splitlines()) >= 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("events", "1"),
+        ("dataset", "list"),
+        ("dataset", "set", "1", "country=IN"),
+        ("dataset", "delete", "1", "--yes"),
+        ("replay",),
+        ("doctor",),
+        ("backup", "copy"),
+        ("snippet", "1"),
+        ("import", "nowhere.jsonl", "--dataset", "1"),
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_an_unknown_thing_exits_1_with_a_sentence(truecount: Run, arguments: tuple[str, ...]) -> None:
+    code, out, err = truecount(*arguments)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"truecount {arguments[0]}: ") and err.count("\n") == 1
+
+
+def test_an_unknown_dataset_exits_1_in_a_folder_that_is_there(truecount: Run) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    for arguments in (("events", "78"), ("explain", "78", "Purchase", "x"), ("snippet", "78")):
+        code, out, err = truecount(*arguments)
+        assert (code, out) == (1, "")
+        assert "there is no dataset 78" in err
+
+
+def test_a_dataset_is_made_listed_changed_and_deleted(truecount: Run) -> None:
+    code, out, _ = truecount("dataset", "create", "Shop", "--id", "77", "--token", "T0ken", "--format", "json")
+    assert (code, json.loads(out)) == (0, {"id": "77", "name": "Shop", "token": "T0ken"})
+    code, out, _ = truecount("dataset", "set", "77", "country=in", "blocked_domains=a.example, b.example", "name=Two")
+    assert code == 0 and "country=IN blocked_domains=a.example,b.example" in out
+    listed = json.loads(truecount("dataset", "list", "--format", "json")[1])
+    assert [(row["id"], row["name"], row["tokens"], row["settings"]["country"]) for row in listed] == [
+        ("77", "Two", 1, "IN")
+    ]
+    assert truecount("dataset", "delete", "77", "--yes")[0] == 0
+    assert json.loads(truecount("dataset", "list", "--format", "json")[1]) == []
+
+
+def test_a_token_is_made_shown_once_and_kept_nowhere(truecount: Run, tmp_path: Path) -> None:
+    token = json.loads(truecount("dataset", "create", "Shop", "--format", "json")[1])["token"]
+    assert len(token) > 40
+    assert token not in truecount("dataset", "list", "--format", "json")[1]
+    kept = b"".join(path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file())
+    assert token.encode() not in kept
+
+
+def test_an_id_that_is_taken_exits_1(truecount: Run) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    code, _, err = truecount("dataset", "create", "Other", "--id", "77")
+    assert code == 1 and "77 already" in err
+
+
+@pytest.mark.parametrize("change", ["count_bots=perhaps", "country=India", "nothing=1", "denied_events=drop"])
+def test_a_wrong_setting_of_a_dataset_is_refused_with_its_name(truecount: Run, change: str) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    code, _, err = truecount("dataset", "set", "77", change)
+    assert code == 1 and change.partition("=")[0] in err
+
+
+def test_a_snippet_points_page_and_sdk_at_this_server(truecount: Run) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    code, out, _ = truecount("snippet", "77", "--url", "https://count.shop.example/")
+    assert code == 0
+    assert 'src="https://count.shop.example/tr?id=77&amp;ev=PageView' in out
+    assert 'FacebookSession.GRAPH = "https://count.shop.example"' in out
+
+
+def test_doctor_finds_a_new_folder_well_and_changes_nothing(truecount: Run, tmp_path: Path) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*.sqlite")}
+    code, out, _ = truecount("doctor", "--format", "json")
+    assert code == 0
+    found = {finding["check"]: finding for finding in json.loads(out)}
+    assert found["log"]["state"] == found["datasets"]["state"] == found["clock"]["state"] == "good"
+    assert found["server"]["do"] == "truecount serve"
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*.sqlite")} == before
+
+
+def test_doctor_names_a_damaged_file_and_exits_1(truecount: Run, tmp_path: Path) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    for path in (tmp_path / "data" / "log").rglob("*.sqlite"):
+        path.write_bytes(b"not a database" * 1000)
+    code, out, _ = truecount("doctor", "--format", "json")
+    assert code == 1
+    broken = [finding for finding in json.loads(out) if finding["state"] == "broken"]
+    assert any(finding["check"] == "log" and ".sqlite" in finding["says"] and finding["do"] for finding in broken)
+
+
+def test_a_backup_holds_the_datasets(truecount: Run, tmp_path: Path) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    assert truecount("backup", str(tmp_path / "copy"))[0] == 0
+    listed = truecount("dataset", "list", "--format", "json", "--data", str(tmp_path / "copy"))[1]
+    assert [row["id"] for row in json.loads(listed)] == ["77"]
+    assert truecount("backup", str(tmp_path / "copy"))[0] == 1
+
+
+def test_every_flag_can_be_a_variable(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    environ = {"TRUECOUNT_FORMAT": "json", "TRUECOUNT_REFUSED": "1", "TRUECOUNT_SINCE": "7d", "TRUECOUNT_DATASET": "77"}
+    parser = Parser("x", "", environ)
+    parser.format_flag()
+    parser.flag("--refused", action="store_true", help="")
+    parser.flag("--since", help="")
+    parser.flag("--dataset", required=True, help="")
+    found = parser.read([])
+    assert (found.format, found.refused, found.since, found.dataset) == ("json", True, "7d", "77")
+    assert parser.read(["--format", "csv", "--dataset", "78"]).format == "csv"
+    parser.print_help()
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in environ)
+
+
+def _two_flags(parser: Parser) -> None:
+    parser.format_flag()
+    parser.flag("--refused", action="store_true", help="")
+
+
+@pytest.mark.parametrize(("name", "value"), [("TRUECOUNT_FORMAT", "xml"), ("TRUECOUNT_REFUSED", "perhaps")])
+def test_a_wrong_variable_exits_2_with_its_name(name: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = Parser("x", "", {name: value})
+    with pytest.raises(SystemExit) as left:
+        _two_flags(parser)
+    assert left.value.code == 2
+    assert name in capsys.readouterr().err
+
+
+def test_the_module_runs_as_the_command_does() -> None:
+    done = run_cli("--version")
+    assert done.returncode == 0 and done.stdout.startswith("truecount ")
+
+
+def test_each_command_has_a_module_with_run() -> None:
+    from importlib.util import find_spec
+
+    for name in COMMANDS:
+        assert find_spec(f"truecount.commands.{MODULES.get(name, name)}")
