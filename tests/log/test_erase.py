@@ -124,7 +124,7 @@ def test_a_crash_during_erasure_leaves_each_file_old_or_new(
 
 
 @given(places=st.dictionaries(st.integers(1, 3), st.sets(st.integers(0, 3))))
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None, derandomize=True)
 def test_whatever_is_named_is_erased_once_and_twice_alike(
     tmp_path_factory: pytest.TempPathFactory, places: dict[int, set[int]]
 ) -> None:

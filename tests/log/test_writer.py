@@ -31,7 +31,7 @@ BATCHES = st.lists(
 
 
 @given(batches=BATCHES, limit=st.integers(1, 2000), steps=st.lists(st.integers(-5, DAY_S), min_size=12, max_size=12))
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 def test_any_entries_in_any_batches_of_any_doors_come_back_as_they_went_in(
     tmp_path_factory: pytest.TempPathFactory, batches: list, limit: int, steps: list[int]
 ) -> None:
