@@ -34,7 +34,7 @@ WORDS: Final[dict[Reason, str]] = {
     Reason.UNSUPPORTED_TYPE: "the body is of no type that is read here",
     Reason.UNKNOWN_DATASET: "id names no dataset of this server",
     Reason.NO_EVENT_NAME: "ev, the event's name, is missing",
-    Reason.BAD_EVENT_NAME: "ev, the event's name, is longer than 50 characters or not text",
+    Reason.BAD_EVENT_NAME: "ev, the event's name, is too long or no text",
     Reason.ORIGIN_NOT_ALLOWED: "the dataset takes no hits from this origin",
     Reason.DOMAIN_NOT_ALLOWED: "the dataset takes no events of this domain",
     Reason.DOMAIN_BLOCKED: "the dataset refuses events of this domain",
