@@ -6,7 +6,6 @@ hit ends here. No step raises for any text, none reads a clock, and none lets co
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -17,21 +16,22 @@ from truecount.copies import DEFAULTS, PLACE, Copy
 from truecount.datasets import Dataset
 from truecount.policy.address import shorten, weak_of
 from truecount.policy.consent import LIMITED_BLANK, consent_of, fate_of, is_ldu, page_of
+from truecount.policy.customdata import AMOUNT_OF, JSON_OF, UNSTORABLE, json_of
 from truecount.policy.hits import SORT_OF, Hit, Sort
-from truecount.policy.keys import NOTHINGS, digests
+from truecount.policy.keys import digests
 from truecount.policy.memo import Memo
-from truecount.policy.money import currency_of, value_e4_of
+from truecount.policy.money import currency_of
+from truecount.policy.permissions import refusal_of
 from truecount.policy.scrub import (
     has_at,
-    placed,
     scrub_id,
-    scrub_node,
     scrub_text,
     scrub_url,
     scrub_value,
     suspicious,
 )
-from truecount.policy.urls import NOWHERE, Landing, fbc_of, host_of, landing_of, origin_of, strip_appendix, within
+from truecount.policy.urls import NOWHERE, Landing, fbc_of, landing_of, strip_appendix
+from truecount.policy.userdata import listed, take_hashed
 from truecount.policy.visitor import is_prefetch, visitor_of
 from truecount.vocabulary import (
     DIGEST_KEYS,
@@ -92,18 +92,16 @@ def keep_hit(hit: Hit, dataset: Dataset, weak_key: bytes, purpose: str = "") -> 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
 
-_unstorable: Final = re.compile(r"[\x00\ud800-\udfff]")
-
 
 def strip_unstorable(draft: Draft) -> None:
     """NUL and lone surrogates are no text that a store keeps: they go, from values and from the user agent."""
     values = "\n".join(draft.pairs.values())
     draft.at = has_at(values)
-    if (not values.isascii() or "\0" in values) and _unstorable.search(values):
-        draft.pairs = {key: _unstorable.sub("", value) for key, value in draft.pairs.items()}
+    if (not values.isascii() or "\0" in values) and UNSTORABLE.search(values):
+        draft.pairs = {key: UNSTORABLE.sub("", value) for key, value in draft.pairs.items()}
         draft.notes.append("unstorable_text")
     if not draft.agent.isascii():
-        draft.agent = _unstorable.sub("", draft.agent)
+        draft.agent = UNSTORABLE.sub("", draft.agent)
 
 
 def require_name(draft: Draft) -> Reason | None:
@@ -124,19 +122,8 @@ def refuse_automatic(draft: Draft) -> Reason | None:
 
 def check_permissions(draft: Draft) -> Reason | None:
     """Traffic permissions: the page's own address says where it is, else the Origin header, else Referer."""
-    settings = draft.dataset.settings
-    if not (settings.blocked_domains or settings.allowed_domains or settings.allowed_origins):
-        return None
     hit = draft.hit
-    page = next((url for url in (draft.pairs.get("dl", ""), hit.origin, hit.referer) if host_of(url)), "")
-    host = host_of(page)
-    if settings.blocked_domains and within(host, settings.blocked_domains):
-        return Reason.DOMAIN_BLOCKED
-    if settings.allowed_domains and not within(host, settings.allowed_domains):
-        return Reason.DOMAIN_NOT_ALLOWED
-    if settings.allowed_origins and origin_of(page) not in _origins(settings.allowed_origins):
-        return Reason.ORIGIN_NOT_ALLOWED
-    return None
+    return refusal_of((draft.pairs.get("dl", ""), hit.origin, hit.referer), draft.dataset.settings)
 
 
 def ask_consent(draft: Draft) -> Reason | None:
@@ -249,7 +236,7 @@ def hash_match_keys(draft: Draft) -> None:
         return
     copy = draft.copy
     if not (second or form):
-        rest = _take_hashed(copy, manual)
+        rest = take_hashed(copy, manual)
         if not rest:
             return
         manual = rest
@@ -269,7 +256,7 @@ def hash_match_keys(draft: Draft) -> None:
                 others[name] = _spared(draft, "ud." + name, values[0])
             continue
         if values[0][0] == "[":
-            values = _listed(values)
+            values = listed(values)
         found, notes = digests(name, values, country)
         if notes:
             draft.notes += notes
@@ -326,7 +313,7 @@ def read_custom_data(draft: Draft) -> None:
                 draft.notes.append("unreadable:currency")
     data: dict[str, Any] = {**texts, **ids}
     for name, value in json.items():
-        data[name], findings = JSON_OF[name][value] if name in JSON_OF else _json_of(name, value)
+        data[name], findings = JSON_OF[name][value] if name in JSON_OF else json_of(name, value)
         if findings is not None:
             draft.removed += findings[0]
             draft.notes += findings[1]
@@ -338,7 +325,7 @@ def keep_the_rest(draft: Draft) -> None:
     technical, clocks, extra = draft.sorts[TECHNICAL:DROPPED]
     texts: list[str] = []
     if technical:
-        label = "\n".join((*technical, *technical.values()))
+        label = "\0".join((*technical, *technical.values()))
         known = _LABELS.get(label)
         if known is None:
             known = _label_of(draft, technical, label)
@@ -420,8 +407,6 @@ MARK_OF_VISITOR: Final = {
 }
 _DIGEST: Final = frozenset(DIGEST_KEYS)
 _PLAIN: Final = frozenset(PLAIN_KEYS)
-_LISTS: Final = ("content_ids", "parameters", "Schema.org", "JSON-LD", "formFeatures")
-
 _readable: Final = re.compile(r"fb\.\d{1,2}\.\d{1,20}\.[^.]+").fullmatch
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
@@ -433,11 +418,6 @@ def _page_of(raw: str) -> tuple[str, tuple[str, ...], Landing]:
 
 
 PAGE_OF: Final[Memo[tuple[str, tuple[str, ...], Landing]]] = Memo(_page_of, most=4096, longest=512)
-
-
-@functools.lru_cache(maxsize=1024)
-def _origins(allowed: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(origin_of(one) for one in allowed) - {""}
 
 
 def _spared(draft: Draft, field: str, value: str) -> str:
@@ -465,28 +445,12 @@ def _inner(name: str) -> str:
 def _sort_unclean(draft: Draft) -> None:
     sorts = draft.sorts
     for key, value in list(sorts[Sort.UNCLEAN].items()):
-        clean, kinds = scrub_text(_unstorable.sub("", key))
+        clean, kinds = scrub_text(UNSTORABLE.sub("", key))
         draft.removed += [f"extra:{kind}" for kind in kinds]
         sort, name = SORT_OF[clean]
         if sort == Sort.UNCLEAN:
             sort, name = DROPPED, ""
         sorts[sort].setdefault(name, value)
-
-
-def _take_hashed(copy: Copy, keys: dict[str, str]) -> dict[str, str]:
-    """Keep the values that are SHA-256 already, which nearly all are, and return what is left."""
-    rest: dict[str, str] = {}
-    for name, value in keys.items():
-        if len(value) == 64 and name in _DIGEST:
-            try:
-                digest = bytes.fromhex(value)
-            except ValueError:
-                digest = b""
-            if len(digest) == 32 and digest not in NOTHINGS:
-                setattr(copy, name, digest)
-                continue
-        rest[name] = value
-    return rest
 
 
 _LABELS: Final[dict[str, str]] = {}
@@ -503,58 +467,3 @@ def _label_of(draft: Draft, technical: dict[str, str], label: str) -> str:
             _LABELS.clear()
         _LABELS[label] = text
     return text
-
-
-def _listed(values: list[str]) -> list[str]:
-    """Values of a match key of which some are JSON arrays."""
-    flat: list[str] = []
-    for value in values:
-        if value.startswith("["):
-            try:
-                flat += [str(one) for one in _decode(value) if one is not None]
-                continue
-            except (msgspec.MsgspecError, RecursionError, ValueError, TypeError):
-                pass
-        flat.append(value)
-    return flat
-
-
-Findings = tuple[tuple[str, ...], tuple[str, ...]]
-
-
-def _json_of(name: str, raw: str) -> tuple[Any, Findings | None]:
-    """The JSON of a key that should hold some; the scrubbed text and a note where it does not.
-
-    The second part is what was taken and what is noted, None for nothing.
-    """
-    try:
-        value = _decode(raw)
-        if not isinstance(value, list if name in _LISTS else (list, dict)):
-            raise ValueError(name)
-        if "\\" in raw or suspicious(raw):
-            value, found = scrub_node(_storable(value), name)
-            return value, ((placed("custom_data." + name, found), ()) if found else None)
-        return msgspec.Raw(raw.encode()), None
-    except (msgspec.MsgspecError, RecursionError, ValueError, TypeError):
-        clean, kinds = scrub_id(raw) if name == "content_ids" else scrub_text(raw)
-        return clean, (tuple(f"custom_data.{name}:{kind}" for kind in kinds), (f"not_json:{name}",))
-
-
-JSON_OF: Final[dict[str, Memo[tuple[Any, Findings | None]]]] = {
-    name: Memo(functools.partial(_json_of, name), most=2048, longest=512) for name in ("contents", "content_ids")
-}
-"""Carts repeat; what automatic events tell does not."""
-
-
-def _storable(value: Any) -> Any:
-    """The value without NUL and lone surrogates, which JSON can smuggle in as escapes."""
-    if isinstance(value, str):
-        return _unstorable.sub("", value)
-    if isinstance(value, list):
-        return [_storable(one) for one in value]
-    if isinstance(value, dict):
-        return {_storable(key): _storable(one) for key, one in value.items()}
-    return value
-
-
-AMOUNT_OF: Final[Memo[int | None]] = Memo(value_e4_of, longest=32)

@@ -104,6 +104,7 @@ _CARD_GROUPS: Final = re.compile(
 ).fullmatch
 _CARD_LENGTHS: Final = {"3": (14, 15, 16)}
 
+_html_at: Final = re.compile(r"&(?:#0*64|#[xX]0*40|commat);")
 _escapes: Final = re.compile(
     r"%u([0-9a-fA-F]{4})|\\+u([0-9a-fA-F]{4})|&#0*(\d{2,4});|&#[xX]0*([0-9a-fA-F]{2,4});|&commat;"
 )
@@ -118,9 +119,11 @@ def scrub_url(url: str) -> tuple[str, tuple[str, ...]]:
     if not suspicious(url):
         return url, ()
     found: set[str] = set()
-    scheme, slashes, rest = url.partition("://")
+    # As an HTML entity an @ would be cut in parts by its own & and ;.
+    whole = _html_at.sub("@", url) if "&" in url else url
+    scheme, slashes, rest = whole.partition("://")
     if not slashes or not scheme.isalnum():
-        scheme, slashes, rest = "", "", url
+        scheme, slashes, rest = "", "", whole
     parts = _url_parts(rest)
     if slashes and "@" in parts[0]:
         parts[0] = parts[0].rpartition("@")[2]

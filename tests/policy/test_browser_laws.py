@@ -1,0 +1,142 @@
+"""Laws of the browser door's steps, for any hit."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, unquote
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from truecount.copies import Copy, columns_of, copies_of, pack
+from truecount.datasets import Dataset, DatasetSettings
+from truecount.policy.browser import Hit, keep_hit
+from truecount.policy.hits import CLOCKS, JSON_KEYS, NAMED, TECHNICAL
+from truecount.vocabulary import DIGEST_KEYS, PLAIN_KEYS, RARE_DIGEST_KEYS, Reason
+
+NOW_US = 1_791_212_460_500_000
+KEY = b"k" * 32
+
+KEYS = sorted({
+    *NAMED, *TECHNICAL, *CLOCKS, *(f"cd[{name}]" for name in JSON_KEYS),
+    *(f"{kind}[{name}]" for kind in ("ud", "aud", "udff", "cud")
+      for name in (*DIGEST_KEYS, *RARE_DIGEST_KEYS, *PLAIN_KEYS, "fbp", "zz")),
+    *(f"cd[{name}]" for name in ("value", "currency", "order_id", "item_number", "note", "phone", "email", "")),
+    "pmd[title]", "expv2[0]", "new", "ud", "em",
+})  # fmt: skip
+SETTINGS = st.builds(
+    DatasetSettings,
+    allowed_domains=st.sampled_from([(), ("s.example",)]),
+    blocked_domains=st.sampled_from([(), ("t.example",)]),
+    allowed_origins=st.sampled_from([(), ("https://s.example",)]),
+    consent_default=st.sampled_from(["granted", "denied"]),
+    denied_events=st.sampled_from(["limit", "withhold"]),
+    country=st.sampled_from(["", "US", "DE"]),
+)
+DEFAULT = DatasetSettings()
+LAWS = settings(max_examples=100, deadline=None, derandomize=True)
+
+TEXT = st.text(st.characters(), max_size=30) | st.sampled_from([
+    "https://s.example/?fbclid=x&utm_campaign=y", "[1,{}]", '["a"]', "\ud800", "denied", "1791212460000", "fb.1.1.x",
+    "-1e9",
+    "%", "+", "[" * 3000, "automatic", "https://[", "1" * 5000,
+])  # fmt: skip
+
+
+def dataset(chosen: DatasetSettings = DEFAULT) -> Dataset:
+    return Dataset(id="42", name="shop", created_us=0, settings=chosen)
+
+
+@LAWS
+@given(
+    st.dictionaries(st.sampled_from(KEYS) | TEXT, TEXT, max_size=12),
+    st.tuples(TEXT, TEXT, TEXT, TEXT),
+    TEXT,
+    st.booleans(),
+    SETTINGS,
+)
+def test_any_hit_is_kept_or_has_a_reason(
+    pairs: dict[str, str], heads: tuple[str, str, str, str], purpose: str, named: bool, chosen: DatasetSettings
+) -> None:
+    if named:
+        pairs["ev"] = "Purchase"
+    before = dict(pairs)
+    got = keep_hit(Hit(pairs, *heads, NOW_US), dataset(chosen), KEY, purpose)
+    assert pairs == before
+    if isinstance(got, Copy):
+        part = pack(1, columns_of([got]))
+        assert columns_of(copies_of(part)) == columns_of([got])
+        assert "\0" not in repr(got)
+        assert got.received_us == NOW_US
+    else:
+        assert isinstance(got, Reason)
+    assert keep_hit(Hit(pairs, *heads, NOW_US), dataset(chosen), KEY, purpose) == got
+
+
+ENCODINGS = [
+    lambda s: s,
+    lambda s: quote(s, safe=""),
+    lambda s: quote(quote(s, safe=""), safe=""),
+    lambda s: s.replace("@", "%40").replace("+", "%2B"),
+    lambda s: s.replace("@", "\\u0040"),
+    str.upper,
+]
+PLACES = sorted(set(KEYS) - {"id"})
+
+
+def flat(copy: Copy) -> str:
+    """All text of a copy, decoded as often as it may have been encoded."""
+    text = repr(copy).lower()
+    for _ in range(4):
+        text = unquote(text).replace("\\\\", "\\")
+    return text.replace("\\u0040", "@")
+
+
+@LAWS
+@given(
+    st.lists(st.sampled_from(PLACES) | st.just("KEY") | st.just("CD"), min_size=1, max_size=6, unique=True),
+    st.text("abcdefgh0123456789._+-", min_size=2, max_size=10),
+    st.sampled_from(ENCODINGS),
+    st.sampled_from(
+        ["{}", "hello {} there", "https://s.example/?a=1&m={}&b=2#x", '["{}"]', '{{"a":{{"b":"{}"}}}}', "x/{}/y"]
+    ),
+)
+def test_no_email_survives_wherever_it_was_put(places: list[str], local: str, encode, around: str) -> None:  # type: ignore[no-untyped-def]
+    email = f"q{local}q@mail-host.example.com"
+    text = around.format(encode(email))
+    pairs = {"ev": "Lead"}
+    for place in places:
+        if place == "KEY":
+            pairs[text] = "1"
+        elif place == "CD":
+            pairs[f"cd[{text}]"] = "1"
+        else:
+            pairs[place] = text
+    got = keep_hit(Hit(pairs, "203.0.113.7", "Mozilla/5.0", "", "", NOW_US), dataset(), KEY)
+    assert not isinstance(got, Copy) or email not in flat(got)
+
+
+PHONES = st.sampled_from([
+    "+4915123456789", "+1 (650) 555-1212", "+49 151 2345 6789", "650-555-1212", "(650) 555-1212", "0151-23456789",
+    "020 7946 0958", "98765 43210", "+91 98765 43210", "01 23 45 67 89", "4111 1111 1111 1111", "5500005555555559",
+])  # fmt: skip
+ID_PLACES = {
+    "id", "eid", "ev", "fbp", "fbc", "ts", "consent", "test_event_code", "cd[order_id]", "cd[item_number]",
+    "cd[content_ids]",
+    *(f"{kind}[{name}]" for kind in ("ud", "aud", "udff") for name in (*PLAIN_KEYS, "fbp")),
+}  # fmt: skip
+
+
+@LAWS
+@given(
+    st.lists(st.sampled_from(sorted(set(PLACES) - ID_PLACES)), min_size=1, max_size=6, unique=True),
+    PHONES,
+    st.sampled_from(["{}", "hello {} there", "https://s.example/?a=1&m={}&b=2#x", "[]{}"]),
+    st.booleans(),
+)
+def test_no_phone_and_no_card_survives_but_in_ids(places: list[str], number: str, around: str, quoted: bool) -> None:
+    text = around.format(quote(number, safe="") if quoted or "?" in around else number)
+    pairs = dict.fromkeys(places, text)
+    pairs["ev"] = "Lead"
+    got = keep_hit(Hit(pairs, "203.0.113.7", "Mozilla/5.0", "", "", NOW_US), dataset(), KEY)
+    assert isinstance(got, Copy)
+    assert number not in flat(got)

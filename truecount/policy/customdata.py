@@ -1,0 +1,59 @@
+"""Values of cd[...]: JSON where it is expected, money, and what text a store can keep."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any, Final
+
+import msgspec
+
+from truecount.policy.memo import Memo
+from truecount.policy.money import value_e4_of
+from truecount.policy.scrub import placed, scrub_id, scrub_node, scrub_text, suspicious
+
+UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
+"""NUL and lone surrogates: no text that a store keeps."""
+
+_LISTS: Final = ("content_ids", "parameters", "Schema.org", "JSON-LD", "formFeatures")
+_decode: Final = msgspec.json.Decoder().decode
+
+Findings = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def json_of(name: str, raw: str) -> tuple[Any, Findings | None]:
+    """The JSON of a key that should hold some; the scrubbed text and a note where it does not.
+
+    The second part is what was taken and what is noted, None for nothing.
+    """
+    try:
+        value = _decode(raw)
+        if not isinstance(value, list if name in _LISTS else (list, dict)):
+            raise ValueError(name)
+        if "\\" in raw or suspicious(raw):
+            value, found = scrub_node(_storable(value), name)
+            return value, ((placed("custom_data." + name, found), ()) if found else None)
+        return msgspec.Raw(raw.encode()), None
+    except (msgspec.MsgspecError, RecursionError, ValueError, TypeError):
+        clean, kinds = scrub_id(raw) if name == "content_ids" else scrub_text(raw)
+        return clean, (tuple(f"custom_data.{name}:{kind}" for kind in kinds), (f"not_json:{name}",))
+
+
+JSON_OF: Final[dict[str, Memo[tuple[Any, Findings | None]]]] = {
+    name: Memo(functools.partial(json_of, name), most=2048, longest=512) for name in ("contents", "content_ids")
+}
+"""Carts repeat; what automatic events tell does not."""
+
+
+def _storable(value: Any) -> Any:
+    """The value without NUL and lone surrogates, which JSON can smuggle in as escapes."""
+    if isinstance(value, str):
+        return UNSTORABLE.sub("", value)
+    if isinstance(value, list):
+        return [_storable(one) for one in value]
+    if isinstance(value, dict):
+        return {_storable(key): _storable(one) for key, one in value.items()}
+    return value
+
+
+AMOUNT_OF: Final[Memo[int | None]] = Memo(value_e4_of, longest=32)
