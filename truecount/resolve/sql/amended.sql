@@ -10,7 +10,7 @@ from
         originals.amendment as amendment,
         any(originals.value_e4) as value_e4,
         any(originals.currency) as currency,
-        argMin(actions.action, (abs(actions.event_time_ms - originals.reference_ms), -toInt128(bitShiftRight(actions.action, 1)))) as action
+        argMin(actions.action, (abs(actions.event_time_ms - originals.reference_ms), bitNot(actions.action))) as action
     from {originals:Identifier} as originals
     inner join {resolved:Identifier} as resolved on originals.original = resolved.place
     inner join special as actions on resolved.action = actions.action

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from truecount.store.client import Store
+
+from tests.resolve.loading import empty_store
+
+
+@pytest.fixture(scope="package")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with empty_store(tmp_path_factory.mktemp("store")) as found:
+        yield found
