@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,18 @@ def test_a_copy_is_a_data_folder_with_the_same_log_datasets_and_keys(tmp_path: P
     with writer_of(copy.path) as writer:
         assert put(writer, b"goes on") == 4
     assert bodies_of(folder.path)[-1] == b"open" * 100
+
+
+def test_how_far_imports_came_is_in_the_copy(tmp_path: Path) -> None:
+    folder = a_folder(tmp_path / "data")
+    state = sqlite3.connect(folder.path / "imports.sqlite")
+    state.execute("create table progress as select 41 as line")
+    state.commit()
+    backup(folder.path, tmp_path / "copy")
+    state.close()
+    copied = sqlite3.connect(tmp_path / "copy/imports.sqlite")
+    assert copied.execute("select line from progress").fetchall() == [(41,)]
+    copied.close()
 
 
 def test_a_copy_holds_no_address_and_no_secret_of_running_processes(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from truecount.log import upkeep
-from truecount.log.errors import LogFull
+from truecount.log.entries import Entry, Kind
+from truecount.log.errors import LogBroken, LogFull
 
-from .helpers import bodies_of, put, writer_of
+from .helpers import Clock, bodies_of, put, writer_of
 
 NOISE = bytes(range(256)) * 40
 
@@ -66,6 +67,24 @@ def test_a_full_disk_keeps_what_was_acknowledged_takes_no_more_and_recovers(smal
         put(writer, b"after a restart")
     assert bodies_of(small_disk) == kept
     assert upkeep.verify(small_disk) == []
+
+
+def test_a_writer_that_starts_on_a_full_disk_takes_entries_as_soon_as_there_is_space(small_disk: Path) -> None:
+    clock = Clock()
+    with writer_of(small_disk, "other", clock) as other, writer_of(small_disk) as writer:
+        put(other, b"x")
+        put(writer, b"x")
+    take_every_byte(small_disk)
+    with writer_of(small_disk, clock=Clock(clock.now_s - 60)) as writer:
+        with pytest.raises(LogFull):
+            put(writer, b"too early")
+        stamped_us = writer.now_us()
+        (small_disk / "filler").unlink()
+        with pytest.raises(LogBroken, match="stamp again"):  # 60 s before what the other door wrote
+            writer.append([Entry(Kind.COPIES, 1, b"early")], first_us=stamped_us, last_us=stamped_us)
+        assert writer.now_us() == clock.now_us
+        assert put(writer, b"now") == 2
+    assert bodies_of(small_disk) == [b"x", b"now"]
 
 
 def test_sealing_on_a_full_disk_says_so_and_leaves_the_file_as_it_is(small_disk: Path) -> None:

@@ -273,6 +273,15 @@ def test_a_damaged_open_file_is_named_by_writer_and_reader(tmp_path: Path) -> No
     writer_of(tmp_path).close()  # the refused writer let go of the door
 
 
+def test_damage_to_one_door_does_not_stop_another(tmp_path: Path) -> None:
+    for door in ("damaged", "door-1"):
+        with writer_of(tmp_path, door) as writer:
+            put(writer, b"x")
+    (tmp_path / "log/damaged/000000000001.sqlite").write_bytes(b"nonsense" * 1000)
+    with writer_of(tmp_path) as writer:
+        assert put(writer, b"y") == 2
+
+
 def test_a_damaged_entry_is_named_by_the_reader(tmp_path: Path) -> None:
     with writer_of(tmp_path) as writer:
         put(writer, b"secret-words" * 100)

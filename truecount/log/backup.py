@@ -1,8 +1,8 @@
 """A consistent copy of a data folder while doors write into it.
 
-The copy holds the log, the datasets and the keys: `truecount serve --data COPY` goes on from it, with a new store.
-Each file of the log is copied as of one moment; what is appended later is not in it. Full addresses and user agents are
-left out: they are forgotten after days, and a backup would remember them.
+The copy holds the log, the datasets, how far imports came, and the keys: `truecount serve --data COPY` goes on from it,
+with a new store. Each file of the log is copied as of one moment; what is appended later is not in it. Full addresses
+and user agents are left out: they are forgotten after days, and a backup would remember them.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ def backup(folder: Path, target: Path, *, progress: Callable[[Path, int], None] 
     partial.mkdir(mode=0o700, parents=True)
     told = progress or (lambda path, size: None)
     try:
-        # Settings first, log last: the log wins where it is the newer of the two.
-        if source.control.exists():
-            told(source.control, _copy_database(source.control, partial / "control.sqlite"))
+        # State first, log last: where the log is ahead, it wins over settings, and an import begins a part again.
+        for state in (source.control, source.path / "imports.sqlite"):
+            if state.exists():
+                told(state, _copy_database(state, partial / state.name))
         (partial / "keys").mkdir(mode=0o700)
         for key in sorted(source.keys.glob("*.key")):
             told(key, _copy_file(key, partial / "keys" / key.name))

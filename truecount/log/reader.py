@@ -90,11 +90,13 @@ class LogReader:
             return found[0][0] if found and found[0][0] is not None else newest.first - 1
         raise self._restless(door)
 
-    def high_water_us(self) -> int:
-        """The latest time at which anything in the log was written, by the writers' clocks; 0 for an empty log.
+    def high_water_us(self, door: str | None = None) -> int:
+        """The latest time at which anything in the log (of a door) was written, by the writers' clocks; 0 for none.
 
         Imports carry older or odd times of their own; they do not move it.
         """
+        if door is not None:
+            return self._door_high_us(door)
         return max((self._door_high_us(door) for door in self.doors()), default=0)
 
     def close(self) -> None:

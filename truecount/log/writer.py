@@ -70,11 +70,12 @@ class LogWriter:
             self._folder.mkdir(parents=True, exist_ok=True)
             sync_folder(self._folder.parent)
         self._lock = hold_door(self._folder, wait_s)
+        self._last_us = 0
+        self._next = 0
         try:
-            with LogReader(folder) as reader:
-                self._last_us = reader.high_water_us()
-                self._next = reader.last_seq(door) + 1
             self._open()
+        except (LogFull, LogBroken):
+            pass  # a full disk must not keep a door from answering 503: the first append after it opens the log
         except BaseException:
             os.close(self._lock)
             raise
@@ -89,7 +90,10 @@ class LogWriter:
 
     @property
     def next_seq(self) -> int:
-        """The sequence number that the next entry gets."""
+        """The sequence number that the next entry gets. LogFull or LogBroken while the log could not be opened yet."""
+        if not self._next:
+            with self._mutex:
+                self._open()
         return self._next
 
     def append(self, entries: Sequence[Entry], private: bytes | None = None, *, first_us: int, last_us: int) -> int:
@@ -105,6 +109,10 @@ class LogWriter:
             raise ValueError("nothing to append")
         with self._mutex:
             self._check_space()
+            if not self._next:
+                self._open()
+                if first_us < self._last_us:
+                    raise LogBroken("stamped before this writer could read the log's high-water mark: stamp again")
             database = self._database or self._open()
             written_us = self.now_us()
             if self._bytes >= self._roll_bytes or (self._bytes and written_us // DAY_US != self._day):
@@ -177,14 +185,36 @@ class LogWriter:
         if self._free < self._reserve:
             raise LogFull(f"{self._free} bytes are free on the log's disk, {self._reserve} are kept in reserve")
 
+    def _is_full(self) -> bool:
+        return self._free_bytes() < max(_NEARLY_NOTHING, self._reserve)
+
     def _free_bytes(self) -> int:
         status = os.statvfs(self._folder)
         return status.f_bavail * status.f_frsize
+
+    def _start(self) -> None:
+        """Find out where the door goes on, and from what time."""
+        with LogReader(self._folder.parents[1]) as reader:
+            for door in reader.doors():
+                try:
+                    self._last_us = max(self._last_us, reader.high_water_us(door))
+                except LogDamaged:
+                    if door == self.door:
+                        raise
+                    # Another door's damage is told by whoever reads it; it must not stop this one.
+            self._next = reader.last_seq(self.door) + 1
 
     def _open(self) -> sqlite3.Connection:
         """Open the door's newest file, or a new one where it is sealed. Goes on behind what lies in it."""
         if self._lock < 0:
             raise LogBroken(f"the log of door {self.door} is closed")
+        if not self._next:
+            try:
+                self._start()
+            except LogBroken:
+                if self._is_full():
+                    raise LogFull("the log's disk is full") from None
+                raise
         files = files_of(self._folder)
         newest = files[-1] if files and not files[-1].sealed else None
         path = newest.path if newest else file_path(self._folder, self._next, OPEN)
@@ -253,7 +283,6 @@ class LogWriter:
                 # After a failed write or sync only a new opening knows what lies on the disk.
                 self._forget()
         self._looked = 0.0
-        full = code & 0xFF == sqlite3.SQLITE_FULL or self._free_bytes() < max(_NEARLY_NOTHING, self._reserve)
-        if full:
+        if code & 0xFF == sqlite3.SQLITE_FULL or self._is_full():
             raise LogFull("the log's disk is full") from None
         raise LogBroken(f"the log cannot be written ({name})") from None
