@@ -139,7 +139,7 @@ class LogWriter:
                 self._give_up(error)
             if not self._bytes:
                 self._day = written_us // DAY_US
-            self._bytes += size
+            self._bytes += max(1, size)
             self._next = seq + len(records)
             return seq
 
