@@ -34,8 +34,10 @@ SHOP = "1234567890123456"
 TOKEN = "TCshop"
 OTHER = "6543210987654321"
 OTHER_TOKEN = "TCother"
-AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
-PATIENCE_S = 60.0
+AGENT = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+)
+PATIENCE_S = 10.0
 DATA = Path(__file__).parent / "data"
 
 

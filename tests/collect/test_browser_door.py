@@ -65,7 +65,9 @@ TABLE: list[tuple[str, str, str, str | None, dict[str, str], str | None, Row | N
 
 
 @pytest.mark.parametrize(
-    ("method", "target", "body", "headers", "refused", "kept"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
+    ("method", "target", "body", "headers", "refused", "kept"),
+    [row[1:] for row in TABLE],
+    ids=[row[0] for row in TABLE],
 )
 def test_a_request_to_the_browser_door(
     door: RunningDoor,

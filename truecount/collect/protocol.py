@@ -90,6 +90,8 @@ class DoorProtocol(HttpToolsProtocol):
         self._want_100 = False
         self._in_message = False
         self._in_body = False
+        self._begun = 0
+        """Requests that began in this read."""
         self._head_size = 0
         self._check_head = False
         self._write_paused = False
@@ -154,11 +156,11 @@ class DoorProtocol(HttpToolsProtocol):
                 if self._body_size > 8 * self.door.max_body:
                     self.transport.abort()
             return
-        in_head = self._in_message and not self._in_body
-        if not self._in_message:
+        idle = not self._in_message
+        if idle:
             self.since = self.door.now_s
-            self._head_size = 0
-        self._check_head = self._head_size + len(data) > MAX_HEAD
+        self._begun = 0
+        self._check_head = len(data) > MAX_HEAD or not idle
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -177,8 +179,12 @@ class DoorProtocol(HttpToolsProtocol):
                 self._refuse_connection(400, "The request is no HTTP that can be read here.\n")
             return
         if self._in_message and not self._in_body:
-            if in_head or not self._head_size:
+            if not self._begun:
                 self._head_size += len(data)
+            elif idle and self._begun == 1:
+                self._head_size = len(data)
+            else:  # other requests lie before it in this read: what is whole of it counts now, later reads wholly
+                self._head_size = self._size_of_head()
             if self._head_size > MAX_HEAD and not self._closing:
                 self._refuse_head()
 
@@ -187,6 +193,7 @@ class DoorProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self.url = b""
         self._in_message = True
+        self._begun += 1
         self._in_body = False
         if self._head:
             self._head.clear()

@@ -11,7 +11,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httptools
 
@@ -71,6 +71,7 @@ class _Upstream(asyncio.Protocol):
         self._head_read = False
         self._until_close = False
         self._failed = False
+        self._keep = False
         self._chunks: deque[bytes] = deque()
         self._size = 0
         self._news = asyncio.Event()
@@ -78,8 +79,7 @@ class _Upstream(asyncio.Protocol):
     # Called by the loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
@@ -132,6 +132,7 @@ class _Upstream(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._head_read:
             self.complete = True
+            self._keep = self._parser.should_keep_alive()
 
     # Called by the relay
 
@@ -174,7 +175,7 @@ class _Upstream(asyncio.Protocol):
             and not self._failed
             and not self._until_close
             and not self._is_head
-            and self._parser.should_keep_alive()
+            and self._keep
         )
 
     def close(self) -> None:
@@ -242,13 +243,13 @@ class Relay:
             while (data := await upstream.chunk()) is not None:
                 await send({"type": "http.response.body", "body": data, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except asyncio.CancelledError:
+            scope["state"]["transport"].abort()  # the process ends, and the manager took too long
         except (ManagerAway, OSError, TimeoutError):
             self._counters.add("truecount_relay_failures_total")
             if started:
                 # Half an answer is out: only an abrupt end tells the client so.
-                transport = scope["state"].get("transport")
-                if transport is not None:
-                    transport.abort()
+                scope["state"]["transport"].abort()
             else:
                 await self._away(send, "the manager is starting or away: try again in a moment (events are collected)")
         finally:

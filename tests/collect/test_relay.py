@@ -1,0 +1,131 @@
+"""The relay: what reaches the manager, what comes back, and what is said when it is away."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.collect.running import RunningDoor, answers_of, manager, read_all, running, wait_until
+
+FORM = {"Content-Type": "application/octet-stream"}
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDoor]:
+    with manager() as port, running(tmp_path_factory.mktemp("door"), manager=port) as door:
+        yield door
+
+
+def told(body: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(body)
+    return found
+
+
+def test_a_request_arrives_as_it_was_sent_and_its_answer_too(door: RunningDoor) -> None:
+    answer = door.ask("PUT", "/a%20b/c?d=%2F&e", b"x" * 1000, {"X-One": "1", "Cookie": "c=1"})
+    seen = told(answer.body)
+    assert (seen["method"], seen["path"], seen["size"]) == ("PUT", "/a%20b/c?d=%2F&e", 1000)
+    headers = [(name, value) for name, value in seen["headers"]]
+    assert ("x-one", "1") in headers
+    assert ("cookie", "c=1") in headers
+    assert ("host", f"127.0.0.1:{door.port}") in headers
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_both_cookies_of_an_answer_come_through(door: RunningDoor) -> None:
+    raw = door.raw(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert raw.lower().count(b"set-cookie: ") == 2
+
+
+def test_what_belongs_to_one_connection_is_not_relayed(door: RunningDoor) -> None:
+    raw = door.raw(
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close, X-Private\r\nX-Private: 1\r\nTE: trailers\r\n"
+        b"Proxy-Authorization: Basic x\r\nUpgrade: websocket\r\nX-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\n"
+        b"X-Real-IP: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n\r\n"
+    )
+    (answer,) = answers_of(raw)
+    seen = dict(told(answer.body)["headers"])
+    assert seen == {"host": "x", "x-forwarded-for": "127.0.0.1", "x-forwarded-proto": "http"}
+    assert "keep-alive" not in answer.headers
+
+
+def test_a_body_in_chunks_is_relayed_in_chunks(door: RunningDoor) -> None:
+    raw = door.raw(
+        b"POST /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"3\r\nabc\r\n",
+        b"2\r\nde\r\n0\r\n\r\n",
+    )
+    assert told(answers_of(raw)[0].body)["size"] == 5
+
+
+def test_a_large_body_passes_in_both_directions(door: RunningDoor) -> None:
+    assert told(door.ask("POST", "/big", b"z" * 20_000_000, FORM).body)["size"] == 20_000_000
+    answer = door.ask("GET", "/stream")
+    assert answer.body == b"".join(b"%d," % at * 2000 for at in range(100))
+
+
+def test_an_answer_that_ends_with_its_connection_is_whole(door: RunningDoor) -> None:
+    answer = door.ask("GET", "/until-close")
+    assert len(answer.body) == 100_000
+
+
+@pytest.mark.parametrize(("method", "target", "status"), [("HEAD", "/", 200), ("GET", "/none", 204)])
+def test_answers_without_a_body_end_at_once(door: RunningDoor, method: str, target: str, status: int) -> None:
+    for _ in range(3):
+        answer = door.ask(method, target)
+        assert (answer.status, answer.body) == (status, b"")
+
+
+def test_connections_to_the_manager_are_used_again(door: RunningDoor) -> None:
+    door.call(door.door.relay.close)
+    used = {told(door.ask("GET", "/").body)["connection"] for _ in range(5)}
+    assert len(used) == 1
+
+
+def test_a_kept_connection_that_the_manager_closed_is_replaced(door: RunningDoor) -> None:
+    """A race that every keep-alive client knows: the close arrives together with the next request."""
+    door.ask("GET", "/")
+    kept = door.door.relay._kept
+    assert kept
+    door.call(lambda: kept[-1].transport.close() if kept[-1].transport else None)
+    assert door.ask("GET", "/").status == 200
+
+
+def test_an_answer_that_breaks_off_is_seen_to_break_off(door: RunningDoor) -> None:
+    with door.connect() as connection:
+        connection.sendall(b"GET /break HTTP/1.1\r\nHost: x\r\n\r\n")
+        raw = read_all(connection)
+    assert b"Content-Length: 1000" in raw or b"content-length: 1000" in raw
+    assert raw.endswith(b"half")
+
+
+def test_a_manager_that_answers_nothing_is_503(door: RunningDoor) -> None:
+    answer = door.ask("POST", "/nothing", b"x")
+    assert answer.status == 503
+    assert answer.headers["retry-after"] == "1"
+
+
+def test_a_client_that_leaves_while_the_manager_answers_costs_nothing(door: RunningDoor) -> None:
+    for _ in range(5):
+        with door.connect() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.recv(100)
+    wait_until(lambda: door.door.relay._running == 0, "the end of the relayed requests")
+
+
+def test_without_a_manager_the_relay_says_503_in_words_and_events_are_still_collected(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    for nobody in (None, port):
+        with running(tmp_path_factory.mktemp("away"), manager=nobody) as door:
+            answer = door.ask("GET", "/")
+            assert answer.status == 503
+            assert b"manager" in answer.body
+            assert door.hit().refused is None
