@@ -29,6 +29,8 @@ class Found(NamedTuple):
     exact: bool
     counted: str
     settled_s: float
+    report_s: float
+    """What a whole `events` report takes in the end."""
 
     def holds(self) -> bool:
         return (
@@ -94,7 +96,7 @@ def hold(rate: float, seconds: float, *flags: str, batch: int = 50, quiet: bool 
             counted = sums_of(eyes.events())
         settled_s = time.monotonic() - ended
         text = f"wanted {json.dumps(right)}, counted {json.dumps(counted)}"
-        return Found(rate, sent, visible, memory, counted == right, text, settled_s)
+        return Found(rate, sent, visible, memory, counted == right, text, settled_s, eyes.report_s())
 
 
 def run(rate: float, seconds: float, batch: int = 50, *flags: str) -> bool:
@@ -116,7 +118,9 @@ def run(rate: float, seconds: float, batch: int = 50, *flags: str) -> bool:
         say(f"  memory {word:7s} {found.memory[place]} MB")
     grown = found.memory[-1]["all"] / found.memory[at[1]]["all"]
     say(f"  memory end / middle {grown:.2f}: {'flat' if found.flat() else 'NOT flat'}")
-    say(f"  count          {'exact' if found.exact else found.counted}, {found.settled_s:.1f} s after the last event")
+    say(
+        f"  count          {'exact' if found.exact else found.counted}, {found.settled_s:.1f} s after the last event; a report of all takes {found.report_s:.1f} s"
+    )
     say(f"  {'HELD' if found.holds() and found.flat() else 'NOT HELD: ' + (found.why_not() or 'memory rose')}")
     return found.holds() and found.flat()
 
