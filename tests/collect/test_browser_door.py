@@ -55,7 +55,7 @@ TABLE: list[tuple[str, str, str, str | None, dict[str, str], str | None, Row | N
     ("nothing", "GET", "/tr/", None, {}, "unknown_dataset", None),
     ("no_name", "GET", f"/tr/?id={SHOP}", None, {}, "no_event_name", None),
     ("long_name", "GET", f"/tr/?id={SHOP}&ev={'x' * 500}", None, {}, "bad_event_name", None),
-    ("broken_multipart", "POST", f"/tr/?{HIT}", "--xyz\r\nnonsense", {"Content-Type": PARTS}, "malformed_request", None),
+    ("broken_multipart", "POST", f"/tr/?{HIT}", "--xyz\r\n", {"Content-Type": PARTS}, "malformed_request", None),
     ("broken_gzip", "POST", f"/tr/?{HIT}", "nonsense", {"Content-Encoding": "gzip"}, "bad_encoding", None),
     ("unknown_packing", "POST", f"/tr/?{HIT}", "x", {"Content-Encoding": "br"}, "unsupported_type", None),
     ("too_many_keys", "GET", f"/tr/?{HIT}&" + "&".join(f"k{i}=1" for i in range(2001)), None, {},

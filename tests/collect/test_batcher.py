@@ -1,0 +1,162 @@
+"""Group commit: who is answered what when the log takes a batch, when it does not, and when one copy is bad."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tests.collect.running import SHOP, Answer, RunningDoor, answers_of, running
+from truecount.collect import batcher
+from truecount.collect.batcher import HIT_BYTES
+from truecount.log.entries import Entry
+from truecount.log.errors import LogBroken, LogFull
+
+CLOSE = "Connection: close\r\n"
+
+
+def hits(prefix: str, n: int) -> bytes:
+    return "".join(
+        f"GET /tr/?id={SHOP}&ev=PageView&eid={prefix}{at} HTTP/1.1\r\nHost: x\r\n{CLOSE if at == n - 1 else ''}\r\n"
+        for at in range(n)
+    ).encode()
+
+
+class Failing:
+    """Stands before a writer's append and raises for as long as it is told to."""
+
+    def __init__(self, door: RunningDoor, error: Exception) -> None:
+        self.writer = door.door.writer
+        self.append = self.writer.append
+        self.error: Exception | None = error
+        self.calls = 0
+        self.writer.append = self  # type: ignore[method-assign,assignment]
+
+    def __call__(self, entries: Sequence[Entry], private: bytes | None = None, **times: int) -> int:
+        self.calls += 1
+        if self.error is not None:
+            raise self.error
+        return self.append(entries, private, **times)
+
+
+@pytest.mark.parametrize("error", [LogFull("full"), LogBroken("broken"), OSError("odd")], ids=["full", "broken", "odd"])
+def test_while_the_log_takes_nothing_hits_are_answered_503_and_counted_so(tmp_path: Any, error: Exception) -> None:
+    with running(tmp_path) as door:
+        failing = Failing(door, error)
+        answers = answers_of(door.raw(hits("lost", 5)))
+        assert [answer.status for answer in answers] == [503] * 5
+        assert all("retry-after" in answer.headers for answer in answers)
+        assert all(answer.headers["access-control-allow-origin"] == "*" for answer in answers)
+        failing.error = None
+        assert door.hit(eid="after").status == 200
+    assert [copy.event_id for copy in door.copies()] == ["after"]
+    counts = door.counts()
+    assert counts["browser", "unavailable"] == 5
+    assert counts["browser", "accepted", ""] == 1
+    assert counts["browser", "received"] == 6
+
+
+def test_what_needs_no_storing_is_answered_although_the_log_takes_nothing(tmp_path: Any) -> None:
+    with running(tmp_path) as door:
+        failing = Failing(door, LogFull("full"))
+        assert door.ask("GET", "/tr/?id=1&ev=PageView").refused == "unknown_dataset"
+        assert door.ask("OPTIONS", "/tr/").status == 204
+        assert door.events({"data": []}, f"/v1.0/{SHOP}/events?access_token=nobody").status == 401
+        assert failing.calls == 0
+
+
+def test_tallies_of_hits_wait_until_the_log_takes_them(tmp_path: Any) -> None:
+    with running(tmp_path) as door:
+        failing = Failing(door, LogFull("full"))
+        door.ask("GET", f"/tr/?id={SHOP}")
+        for _ in range(3):
+            door.call(door.door.batcher.write_tallies)
+        door.call(lambda: None)
+        assert failing.calls >= 1
+        failing.error = None
+    assert [(tally.reason, tally.n) for tally in door.tallies()] == [("no_event_name", 1)]
+
+
+def test_a_copy_that_cannot_be_packed_costs_none_of_its_neighbours(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from truecount.collect import browser
+
+    keep = browser.keep_hit
+
+    def bent(*given: Any) -> Any:
+        copy = keep(*given)
+        if copy.event_id == "n2":
+            copy.marks = 1 << 70  # no number that MessagePack has
+        return copy
+
+    monkeypatch.setattr(browser, "keep_hit", bent)
+    with running(tmp_path) as door:
+        answers = answers_of(door.raw(hits("n", 5)))
+        assert [answer.status for answer in answers] == [200] * 5
+        refused: list[str | None] = [Answer(*answer).refused for answer in answers]
+        assert refused == [None, None, "unreadable", None, None]
+    assert [copy.event_id for copy in door.copies()] == ["n0", "n1", "n3", "n4"]
+    assert [(tally.reason, tally.n) for tally in door.tallies()] == [("unreadable", 1)]
+    assert door.counts()["browser", "accepted", ""] == 4
+    assert door.counts()["browser", "refused", "unreadable"] == 1
+
+
+def test_a_step_that_fails_costs_its_hit_alone(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from truecount.collect import browser
+
+    keep = browser.keep_hit
+
+    def bent(hit: Any, *given: Any) -> Any:
+        if hit.pairs["eid"] == "n1":
+            raise ZeroDivisionError("raw@contact.example")
+        return keep(hit, *given)
+
+    monkeypatch.setattr(browser, "keep_hit", bent)
+    with running(tmp_path) as door:
+        answers = answers_of(door.raw(hits("n", 3)))
+    assert [answer.refused for answer in answers] == [None, "unreadable", None]
+    assert [copy.event_id for copy in door.copies()] == ["n0", "n2"]
+
+
+def test_a_large_commit_goes_to_a_thread_and_answers_keep_their_order(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batcher, "INLINE_BYTES", 0)
+    names: set[str] = set()
+    with running(tmp_path) as door:
+        append = door.door.writer.append
+
+        def told(*given: Any, **times: Any) -> int:
+            names.add(threading.current_thread().name)
+            return append(*given, **times)
+
+        door.door.writer.append = told  # type: ignore[method-assign]
+        for round in range(5):
+            answers = answers_of(door.raw(hits(f"{round}-", 100)))
+            assert [answer.status for answer in answers] == [200] * 100
+    assert names == {"committer"}
+    assert [copy.event_id for copy in door.copies()] == [f"{round}-{at}" for round in range(5) for at in range(100)]
+
+
+def test_above_the_queue_s_bound_hits_are_503_at_once(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound is set to three hits; the log does not answer before all eight are asked."""
+    with running(tmp_path) as door:
+        door.door.batcher._queue_bytes = 3 * HIT_BYTES
+        answers = answers_of(door.raw(hits("q", 8)))
+    statuses = [answer.status for answer in answers]
+    assert statuses[:3] == [200] * 3
+    assert statuses[-1] == 503
+    kept = statuses.count(200)
+    assert len(door.copies()) == kept
+    assert door.counts()["browser", "unavailable"] == 8 - kept
+
+
+def test_hits_and_tallies_of_one_turn_are_one_transaction(tmp_path: Any) -> None:
+    with running(tmp_path) as door:
+        before = door.door.counters.slots[door.door.counters.plain["truecount_commits_total"]]
+        assert len(answers_of(door.raw(hits("one", 200)))) == 200
+        after = door.door.counters.slots[door.door.counters.plain["truecount_commits_total"]]
+        assert after - before <= 2
