@@ -87,6 +87,12 @@ class Store:
             self._client().insert_arrow(table, data)
             return int(data.num_rows)
 
+    def insert_raw(self, into: str, form: str, data: bytes, settings: Mapping[str, str] | None = None) -> int:
+        """Insert data that is in a ClickHouse format already; `into` is what follows INSERT INTO. Returns the rows."""
+        with _errors():
+            summary = self._client().raw_insert(insert_block=data, settings=dict(settings or {}), fmt=form, table=into)
+            return int(summary.written_rows)
+
     def insert_rows(self, table: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
         """Insert a few rows."""
         with _errors():

@@ -123,13 +123,20 @@ def _maps(values: list[Any]) -> pa.Array:
 
 def _numbers(kind: pa.DataType) -> Callable[[list[Any]], pa.Array]:
     def make(values: list[Any]) -> pa.Array:
-        return _whole(pa.array(values, kind))
+        return _whole(pa.array(_integers(values), kind))
 
     return make
 
 
 def _nullable(values: list[Any]) -> pa.Array:
-    return pa.array(values, pa.int64())
+    return pa.array(_integers(values), pa.int64())
+
+
+def _integers(values: list[Any]) -> list[Any]:
+    # Arrow cuts the fraction off a float without a word.
+    if not set(map(type, values)) <= {int, type(None)}:
+        raise ValueError("not a whole number")
+    return values
 
 
 def _whole(array: pa.Array) -> pa.Array:

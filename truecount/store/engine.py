@@ -7,7 +7,7 @@ the rest of the failed answer to the next one: wrong rows without an error.
 from __future__ import annotations
 
 import faulthandler
-import itertools
+import os
 import re
 import signal
 import threading
@@ -68,11 +68,10 @@ class Engine:
     """An open store folder. Thread-safe: `slots` queries run at a time, more wait."""
 
     def __init__(self, folder: Path, *, limits: Limits | None = None, slots: int = 4) -> None:
-        _chdb.set_signal_handlers_enabled(0)
+        _chdb.set_signal_handlers_enabled(0)  # type: ignore[attr-defined]
         self._path = str(folder)
         self.limits = limits or Limits()
         self._slots = threading.BoundedSemaphore(slots)
-        self._numbers = itertools.count(1)
         self._main = chdb.connect(self._path)
         # A crash must end the process, so that the supervisor can start another: chDB's own handlers keep it alive.
         for number in FATAL:
@@ -122,29 +121,30 @@ class Engine:
         into: str,
         form: str,
         data: bytes,
-        *,
         settings: Mapping[str, str] | None = None,
+        *,
         database: str = DATABASE,
         mark: str = "",
-        slot: bool = True,
     ) -> int:
         """Insert `data`, in the ClickHouse format `form`, and give the number of rows written. `into` is what follows
-        INSERT INTO. `slot=False` is for the loader, which never waits for queries. QueryFailed, QueryTooHeavy.
+        INSERT INTO. It never waits for a slot: queries do not hold up the loader. QueryFailed, QueryTooHeavy.
+
+        The data is read from memory by name, as a file. chDB's own streaming insert says done, with the right number of
+        rows, when writing them failed.
         """
-        if slot:
-            with self._slots:
-                return self.insert(into, form, data, settings=settings, database=database, mark=mark, slot=False)
-        with self._session(settings, False, database, mark) as session:
-            try:
-                inserter = session.send_insert(f"INSERT INTO {into}", form)
-                try:
-                    inserter.append(data)
-                    return int(inserter.finish().rows_written)
-                except BaseException:
-                    inserter.cancel()
-                    raise
-            except RuntimeError as error:
-                raise _failure(str(error)) from None
+        descriptor = os.memfd_create("insert", os.MFD_CLOEXEC)
+        try:
+            with open(descriptor, "wb", buffering=0, closefd=False) as file:
+                view = memoryview(data)
+                while view:
+                    view = view[file.write(view) :]
+            with self._session(settings, False, database, mark) as session:
+                sql = f"INSERT INTO {into} FROM INFILE '/proc/self/fd/{descriptor}' FORMAT {_name(form)}"
+                return int(session.query(sql).rows_written())
+        except RuntimeError as error:
+            raise _failure(str(error)) from None
+        finally:
+            os.close(descriptor)
 
     def rows(self, sql: str, **params: str) -> list[list[Any]]:
         """Rows of a small query of our own, without waiting for a slot."""
@@ -156,6 +156,14 @@ class Engine:
             except RuntimeError as error:
                 raise _failure(str(error)) from None
         return msgspec.json.decode(b"[" + b",".join(body.splitlines()) + b"]", type=list[list[Any]])
+
+    def command(self, sql: str) -> None:
+        """Run a statement of our own, without waiting for a slot and without a limit of time."""
+        with self._session({"max_execution_time": "0"}, False, DATABASE, "") as session:
+            try:
+                session.query(sql)
+            except RuntimeError as error:
+                raise _failure(str(error)) from None
 
     def cancel(self, mark: str) -> None:
         """End the query that runs under this mark, if any."""

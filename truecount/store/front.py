@@ -49,11 +49,12 @@ READER_MAY_SET: Final = re.compile(
 
 _NAME: Final = r"(?:`[^`]+`|\"[^\"]+\"|\w+)"
 _INSERT: Final = re.compile(
-    rf"\s*INSERT\s+INTO\s+(?:TABLE\s+)?(?P<into>{_NAME}(?:\.{_NAME})?\s*(?:\((?:[^()'`\"]|{_NAME})*\))?"
-    r"(?:\s*SETTINGS\s+[^;]*?)?)\s*FORMAT\s+(?P<form>\w+)[ \t]*;?\r?\n?".encode(),
+    rf"\s*INSERT\s+INTO\s+(?:TABLE\s+)?(?P<into>{_NAME}(?:\.{_NAME})?\s*(?:\((?:[^()'`\"]|{_NAME})*\))?)"
+    r"(?:\s*SETTINGS\s+(?P<settings>\w+\s*=[^;]*?))?\s*FORMAT\s+(?P<form>\w+)[ \t]*;?\r?\n?".encode(),
     re.I | re.S,
 )
 
+_SETTING: Final = re.compile(r"(\w+)\s*=\s*([^,\s]+)")
 _HEADER: Final = re.compile(r"[^\x20-\x7e]")
 
 _NOT_FOUND: Final = frozenset({46, 47, 50, 56, 60, 63, 81, 115})
@@ -198,10 +199,9 @@ class _Handler(BaseHTTPRequestHandler):
             insert = _INSERT.match(sql)
             if insert and not reading and not guarded:
                 into, data = insert["into"].decode(), sql[insert.end() :]
+                settings.update(_SETTING.findall((insert["settings"] or b"").decode().replace("'", "")))
                 answer = b""
-                written = engine.insert(
-                    into, insert["form"].decode(), data, settings=settings, database=database, mark=mark
-                )
+                written = engine.insert(into, insert["form"].decode(), data, settings, database=database, mark=mark)
             else:
                 if reading:
                     settings["readonly"] = "2"  # as ClickHouse has it: GET changes nothing
@@ -347,7 +347,7 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
 
         return gzip.decompress(body)
     if encoding == "lz4":
-        import lz4.frame
+        import lz4.frame  # type: ignore[import-untyped]
 
         plain: bytes = lz4.frame.decompress(body)
         return plain

@@ -18,11 +18,11 @@ from typing import Any, Final, Protocol
 import msgspec
 import numpy as np
 
-from truecount.log.entries import Stored
+from truecount.log.entries import Kind, Stored, dataset_of
 from truecount.log.errors import LogError
 
 from .columns import Part, slice_part, stream_of, table_of
-from .engine import Engine
+from .deletion import Deletions
 from .errors import QueryFailed, StoreRefused
 from .sift import Rows, copy_aside, halves, rows_of
 
@@ -48,6 +48,14 @@ INSERT_SETTINGS: Final = {
     "min_insert_block_size_bytes": "0",
     "input_format_parallel_parsing": "0",
 }
+
+
+class Tables(Protocol):
+    """What the loader needs of an engine: the embedded one, or a client of another. QueryFailed, StoreDown."""
+
+    def rows(self, sql: str) -> list[list[Any]]: ...
+    def command(self, sql: str) -> None: ...
+    def insert(self, into: str, form: str, data: bytes, settings: Mapping[str, str]) -> int: ...
 
 
 class Log(Protocol):
@@ -76,7 +84,7 @@ class Loader:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Tables,
         log: Log,
         *,
         pause_s: float = PAUSE_S,
@@ -91,6 +99,7 @@ class Loader:
         self._positions: dict[str, int] = {}
         self._read: dict[str, int] = {}
         self._ahead: dict[str, deque[Stored]] = {}
+        self._deletions = Deletions(engine)
         self._batch = 0
         self._totals: dict[str, int] = {}
         self._current_us = clock() // 1000
@@ -161,6 +170,7 @@ class Loader:
                 )
         self._totals = self._count_all()
         self._ahead.clear()
+        self._deletions.read()
         self._batch = max((batch for _, batch, _, _ in found), default=0)
         entries: list[Stored] = []
         for door, batch, first, last in found:
@@ -190,7 +200,7 @@ class Loader:
                 {"door": door, "batch": self._batch, "first_seq": first, "last_seq": last, "items": n}
                 for door, (first, last, n) in ranges.items()
             ]
-            self._persist(lambda: self._insert_json("batches", noted))
+            self._persist(lambda: self._note_batch(noted))
             self._load(entries, fresh=True)
         with self._changed:
             for entry in entries:
@@ -241,6 +251,8 @@ class Loader:
                 entry = ahead.popleft()
                 chosen.append(entry)
                 room -= entry.n
+                if entry.kind == Kind.SETTINGS and _deletes(entry):
+                    room = 0  # what comes behind it in the log may be of a new dataset of the same id
             more = more or room <= 0
         return chosen, more
 
@@ -272,6 +284,9 @@ class Loader:
             self._check(rows, left, before, spans)
 
         self._persist(attempt, lambda: self._search(rows, spans))
+        if self._deletions.concern(rows):
+            self._persist(lambda: self._deletions.apply(rows))
+            self._totals = self._count_all()
 
     def _persist(self, attempt: Callable[[], None], search: Callable[[], None] | None = None) -> None:
         """Do it until it is done. `search` is tried too when the reason may lie in the data."""
@@ -309,11 +324,11 @@ class Loader:
     def _insert_parts(self, parts: Sequence[Part]) -> None:
         table = table_of(parts)
         names = ", ".join(table.column_names)
-        self._engine.insert(f"copies ({names})", "ArrowStream", stream_of(table), settings=INSERT_SETTINGS, slot=False)
+        self._engine.insert(f"copies ({names})", "ArrowStream", stream_of(table), INSERT_SETTINGS)
 
     def _insert_json(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
         data = b"\n".join(map(msgspec.json.encode, rows))
-        self._engine.insert(table, "JSONEachRow", data, settings=INSERT_SETTINGS, slot=False)
+        self._engine.insert(table, "JSONEachRow", data, INSERT_SETTINGS)
 
     def _search(self, rows: Rows, spans: _Spans) -> None:
         """Find the copies that the engine does not take, and set them aside. Others are inserted on the way."""
@@ -359,6 +374,13 @@ class Loader:
             f"SELECT door, seq, groupArray(pos) FROM {table} WHERE {spans.where()} GROUP BY door, seq"
         )
         return {(str(door), int(seq)): set(map(int, places)) for door, seq, places in found}
+
+    def _note_batch(self, noted: list[dict[str, Any]]) -> None:
+        """Write a batch down. Its number is new, so a repetition of a note is the same note."""
+        self._insert_json("batches", noted)
+        there = self._engine.rows(f"SELECT uniqExact(door) FROM batches WHERE batch = {self._batch}")
+        if int(there[0][0]) != len(noted):
+            raise QueryFailed("a batch was noted, and the note is not there", 243)
 
     def _check(self, rows: Rows, left: Rows, before: dict[str, int], spans: _Spans) -> None:
         """Count what was inserted: on a full disk the engine can say done, and nothing is there.
@@ -417,6 +439,13 @@ class _Spans(msgspec.Struct, frozen=True):
         return "(" + " OR ".join(
             f"(door = '{door}' AND seq BETWEEN {first} AND {last})" for door, first, last in self.doors
         ) + ")"  # fmt: skip
+
+
+def _deletes(entry: Stored) -> bool:
+    try:
+        return dataset_of(entry.body).deleted
+    except ValueError:
+        return False  # it is set aside
 
 
 def _spans(entries: Sequence[Stored]) -> _Spans:

@@ -59,8 +59,8 @@ def rebuild(folder: Path, told: Callable[[int, int], None] | None = None) -> Reb
             copies, aside, items = _counts(store)
         if copies + items < before:
             raise StoreRefused(
-                f"the store holds {before} copies, the log gave {copies + items}: files of the log are missing. Put them "
-                "back, then replay again; the store is as it was"
+                f"the store holds {before} copies, the log gave {copies + items}: files of the log are missing. Put "
+                "them back, then replay again; the store is as it was"
             )
     except BaseException:
         shutil.rmtree(folder / NEW, ignore_errors=True)
@@ -99,8 +99,8 @@ def _refuse_to_shrink(store: Store, ends: dict[str, int]) -> int:
     for door, last in store.query_rows("SELECT door, max(last_seq) FROM batches GROUP BY door ORDER BY door"):
         if last > ends.get(door, 0):
             raise StoreRefused(
-                f"the store has entries up to {last} of door {door}, the log ends at {ends.get(door, 0)}: history would "
-                "shrink. Put the missing files of the log back; the store is as it was"
+                f"the store has entries up to {last} of door {door}, the log ends at {ends.get(door, 0)}: history "
+                "would shrink. Put the missing files of the log back; the store is as it was"
             )
     copies, _, items = _counts(store)
     return copies + items

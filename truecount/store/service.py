@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     limits = Limits(memory_bytes=memory // 2, seconds=settings.query_limit_s)
     engine = Engine(store, limits=limits, slots=chosen.slots)
     try:
-        migrate(engine.query, engine.rows)
+        migrate(engine.command, engine.rows)
     except StoreError as error:
         print(f"engine: {error}", file=sys.stderr, flush=True)
         return 1
@@ -139,7 +139,7 @@ def _announce(path: Path, content: dict[str, int]) -> None:
 
 
 def _upkeep(folder: Path, loader: Loader, private_days: int, stop: threading.Event) -> None:
-    """Let the log seal what is loaded and forget addresses, again and again. What fails is said once, and tried again."""
+    """Let the log seal what is loaded and forget addresses, again and again. What fails is said once."""
     from truecount.log.upkeep import UpkeepSettings, run
 
     said = ""
