@@ -118,9 +118,9 @@ def run(rate: float, seconds: float, batch: int = 50, *flags: str) -> bool:
         say(f"  memory {word:7s} {found.memory[place]} MB")
     grown = found.memory[-1]["all"] / found.memory[at[1]]["all"]
     say(f"  memory end / middle {grown:.2f}: {'flat' if found.flat() else 'NOT flat'}")
-    say(
-        f"  count          {'exact' if found.exact else found.counted}, {found.settled_s:.1f} s after the last event; a report of all takes {found.report_s:.1f} s"
-    )
+    exact = "exact" if found.exact else found.counted
+    say(f"  count          {exact}, {found.settled_s:.1f} s after the last event")
+    say(f"  a report of all of it takes {found.report_s:.1f} s")
     say(f"  {'HELD' if found.holds() and found.flat() else 'NOT HELD: ' + (found.why_not() or 'memory rose')}")
     return found.holds() and found.flat()
 
