@@ -7,19 +7,125 @@ them; e-mail, phone, ids, address and click ids are each person's own.
 from __future__ import annotations
 
 import random
+import unicodedata
 from typing import Any, Final
 
-FIRST: Final = (
-    "Olivia Liam Emma Noah Amelia Oliver Sophia Elijah Isabella Mateo Mia Lucas Aarav Priya Rohan Ananya Vikram Meera José "
-    "María Zoë François Jürgen Søren Anne-Marie Mary-Jane Chloé Hiroshi Yuki Wei Li Ahmed Fatima Omar Layla Igor Olga Anna "
-    "Piotr Kasia Bjørn Ingrid Jean-Luc Thandi Sipho Kwame Ama Chidi Ngozi"
-).split()
-LAST: Final = (
-    "Smith Johnson Williams Brown Jones Garcia Miller Davis Rodriguez Martinez Hernandez Lopez Gonzalez Wilson Anderson "
-    "Thomas Taylor Moore Jackson Martin Lee Perez Thompson White Harris Sanchez Clark Ramirez Lewis Robinson Walker Young "
-    "Allen King Wright Scott Torres Nguyen Hill Flores Green Adams Nelson Baker Hall Rivera Campbell Mitchell Carter Roberts "
-    "O'Brien O'Neil Müller Schröder Patel Sharma Gupta Singh Kumar Iyer Nakamura Kowalski Dvořák"
-).split()
+FIRST: Final = [
+    "Olivia",
+    "Liam",
+    "Emma",
+    "Noah",
+    "Amelia",
+    "Oliver",
+    "Sophia",
+    "Elijah",
+    "Isabella",
+    "Mateo",
+    "Mia",
+    "Lucas",
+    "Aarav",
+    "Priya",
+    "Rohan",
+    "Ananya",
+    "Vikram",
+    "Meera",
+    "José",
+    "María",
+    "Zoë",
+    "François",
+    "Jürgen",
+    "Søren",
+    "Anne-Marie",
+    "Mary-Jane",
+    "Chloé",
+    "Hiroshi",
+    "Yuki",
+    "Wei",
+    "Li",
+    "Ahmed",
+    "Fatima",
+    "Omar",
+    "Layla",
+    "Igor",
+    "Olga",
+    "Anna",
+    "Piotr",
+    "Kasia",
+    "Bjørn",
+    "Ingrid",
+    "Jean-Luc",
+    "Thandi",
+    "Sipho",
+    "Kwame",
+    "Ama",
+    "Chidi",
+    "Ngozi",
+]
+LAST: Final = [
+    "Smith",
+    "Johnson",
+    "Williams",
+    "Brown",
+    "Jones",
+    "Garcia",
+    "Miller",
+    "Davis",
+    "Rodriguez",
+    "Martinez",
+    "Hernandez",
+    "Lopez",
+    "Gonzalez",
+    "Wilson",
+    "Anderson",
+    "Thomas",
+    "Taylor",
+    "Moore",
+    "Jackson",
+    "Martin",
+    "Lee",
+    "Perez",
+    "Thompson",
+    "White",
+    "Harris",
+    "Sanchez",
+    "Clark",
+    "Ramirez",
+    "Lewis",
+    "Robinson",
+    "Walker",
+    "Young",
+    "Allen",
+    "King",
+    "Wright",
+    "Scott",
+    "Torres",
+    "Nguyen",
+    "Hill",
+    "Flores",
+    "Green",
+    "Adams",
+    "Nelson",
+    "Baker",
+    "Hall",
+    "Rivera",
+    "Campbell",
+    "Mitchell",
+    "Carter",
+    "Roberts",
+    "O'Brien",
+    "O'Neil",
+    "Müller",
+    "Schröder",
+    "Patel",
+    "Sharma",
+    "Gupta",
+    "Singh",
+    "Kumar",
+    "Iyer",
+    "Nakamura",
+    "Kowalski",
+    "Dvořák",
+]
 PLACES: Final = (
     ("New York", "NY", "100", "US", "1"),
     ("Los Angeles", "CA", "900", "US", "1"),
@@ -53,6 +159,10 @@ ITEMS: Final = ("espresso-1kg", "filter-500g", "grinder", "mug-blue", "decaf-250
 LETTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
 
+def _ascii(name: str) -> str:
+    return "".join(filter(str.isalpha, unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()))
+
+
 def raw_event(luck: random.Random, number: int, now_s: int) -> dict[str, Any]:
     """Make one Purchase of one person, as a shop's order system has it."""
     first, last = luck.choice(FIRST), luck.choice(LAST)
@@ -65,16 +175,18 @@ def raw_event(luck: random.Random, number: int, now_s: int) -> dict[str, Any]:
         f"{calling}{digits}",
         f"+{calling} ({digits[:3]}) {digits[3:6]}-{digits[6:]}",
     )[luck.randrange(3)]
+    landing = ""
+    if not luck.randrange(5):
+        landing = f"&utm_source=newsletter&utm_medium=email&utm_campaign=spring-{luck.randrange(20)}"
     ms = (now_s - luck.randrange(86400)) * 1000
     return {
         "event_name": "Purchase",
         "event_time": now_s - luck.randrange(3600),
         "event_id": f"order-{number}",
-        "event_source_url": f"https://shop.example/checkout/thank-you?order={number}&utm_source=newsletter"
-        f"&utm_medium=email&utm_campaign=spring-{luck.randrange(20)}",
+        "event_source_url": f"https://shop.example/checkout/thank-you?order={number}" + landing,
         "action_source": "website",
         "user_data": {
-            "em": [f"{first}.{last}{person}@{luck.choice(('gmail.com', 'example.com', 'web.de'))}".replace("'", "")],
+            "em": [f"{_ascii(first)}.{_ascii(last)}{person}@{luck.choice(('gmail.com', 'example.com', 'web.de'))}"],
             "ph": [phone],
             "fn": [first],
             "ln": [last],

@@ -173,7 +173,9 @@ def _name(text: str) -> tuple[str, ...]:
     if not main:
         return ()
     both = (main, text, _space.sub("", main))
-    return _distinct(*both) if text.isascii() else _distinct(*both, *(unicodedata.normalize("NFC", one) for one in both))
+    return (
+        _distinct(*both) if text.isascii() else _distinct(*both, *(unicodedata.normalize("NFC", one) for one in both))
+    )
 
 
 def _ascii_places(text: str) -> tuple[str, str]:

@@ -14,7 +14,9 @@ CLEAR_DIGITS: Final = 11
 """So many digits that start with the country's calling code are read as a full number, without a look into the tables."""
 
 _NOT_DIGITS: Final = bytes(code for code in range(256) if not 48 <= code <= 57)
-_extension: Final = re.compile(r"(?:[;,]?\s*(?:ext|extn|extension|x|#|durchwahl|poste)[.:=]?\s*\d{1,7})\s*$", re.IGNORECASE).search
+_extension: Final = re.compile(
+    r"(?:[;,]?\s*(?:ext|extn|extension|x|#|durchwahl|poste)[.:=]?\s*\d{1,7})\s*$", re.IGNORECASE
+).search
 _trunk_zero: Final = re.compile(r"\(0+\)")
 
 
@@ -56,8 +58,10 @@ def is_clear(digits: str, text: str, country: str) -> bool:
     if not code:
         return True
     if digits.startswith(code):
-        return digits[len(code) : len(code) + 1] != "0" and (international or len(digits) >= CLEAR_DIGITS) and (
-            international or not text.lstrip(" (").startswith("0")
+        return (
+            digits[len(code) : len(code) + 1] != "0"
+            and (international or len(digits) >= CLEAR_DIGITS)
+            and (international or not text.lstrip(" (").startswith("0"))
         )
     return international
 

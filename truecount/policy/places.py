@@ -41,9 +41,7 @@ def folded(text: str) -> str:
     """Letters without accents: zürich is zurich."""
     if text.isascii():
         return text
-    return "".join(
-        letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter)
-    )
+    return "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
 
 
 def _key(name: str) -> str:

@@ -1,0 +1,185 @@
+"""A column of one match key's values -> a column of digests, fast where the values of a slice are in plain form.
+
+One expression over the joined column tells whether all of it is plain; then whole-column string methods normalise it, and
+only the hash itself is done value by value. What is not plain goes through keys.digests, one by one: both give the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from typing import Any, Final, NamedTuple
+
+from truecount.policy.keys import NOTHINGS, digests, is_hashed
+from truecount.policy.memo import Memo
+from truecount.policy.phones import CLEAR_DIGITS, MAX_DIGITS, MIN_DIGITS, calling_code
+
+_copy_of_sha256: Final = hashlib.sha256().copy
+"""Copying an empty hash takes half the time of making one."""
+_hashes: Final = re.compile(rb"(?:[0-9a-fA-F]{64}\n)++").fullmatch
+_plain_emails: Final = re.compile(rb"(?:[a-z0-9._%+'-]++@[a-z0-9-]++(?:\.[a-z0-9-]++)++\n)++").fullmatch
+_plain_phones: Final = re.compile(rb"(?:\+?+[1-9][0-9 ().-]{4,24}+\n)++").fullmatch
+_memo_keys: Final = frozenset(("fn", "ln", "ct", "st", "zp", "country", "ge"))
+_by_country: Final = frozenset(("st", "zp"))
+
+
+class DigestColumn(NamedTuple):
+    digests: list[bytes]
+    """One value an event: 32-byte digests joined, b"" for none."""
+    notes: dict[int, tuple[str, ...]]
+    """Row -> findings of keys.digests."""
+    raw: bool | list[bool]
+    """Which rows came unhashed: one answer for all, or one a row."""
+
+
+def digest_column(key: str, column: Sequence[Any], countries: Sequence[str] | None, last_year: int) -> DigestColumn:
+    """Normalise and hash a column. Values are texts, numbers, lists of these, or None."""
+    texts = _single_texts(column)
+    if texts is not None and "" not in texts:
+        if len(texts[0]) >= 64:
+            found = _already_hashed(texts)
+            if found is not None:
+                return DigestColumn(found, {}, False)
+        elif key in _memo_keys:
+            memo = _memos[key]
+            if key in _by_country:
+                found = [memo[f"{text}\n{country}"] for text, country in zip(texts, countries or repeat(""))]
+            else:
+                found = [memo[text] for text in texts]
+            if b"" not in found and max(map(len, texts)) < 32:
+                return DigestColumn(found, {}, True)
+        elif key in _plain:
+            found = _plain[key](texts, countries)
+            if found is not None and NOTHINGS.isdisjoint(found):
+                return DigestColumn(found, {}, True)
+    return _one_by_one(key, column, countries, last_year)
+
+
+def texts_of(value: object) -> list[str]:
+    """The values of a key of one event, as texts; numbers as their decimal text, empty ones left out."""
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [value] if value else []
+    if isinstance(value, list):
+        return [str(one) for one in value if one is not None and one != ""]
+    return [str(value)]
+
+
+def sha256s(parts: Sequence[bytes]) -> list[bytes]:
+    """The digest of each part."""
+    copy = _copy_of_sha256
+    return [sha.digest() for part in parts if not (sha := copy()).update(part)]  # type: ignore[func-returns-value]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _single_texts(column: Sequence[Any]) -> list[str] | None:
+    """A column in which each event has exactly one text; else None."""
+    kinds = set(map(type, column))
+    if kinds == {list}:
+        try:
+            column = [one for (one,) in column]
+        except ValueError:
+            return None
+        kinds = set(map(type, column))
+    return list(column) if kinds == {str} else None
+
+
+def _already_hashed(texts: list[str]) -> list[bytes] | None:
+    joined = "\n".join(texts)
+    if not joined.isascii() or not _hashes(joined.encode() + b"\n"):
+        return None
+    whole = bytes.fromhex(joined)
+    found = [whole[at : at + 32] for at in range(0, len(whole), 32)]
+    return found if NOTHINGS.isdisjoint(found) and len(found) == len(texts) else None
+
+
+def _emails(texts: list[str], countries: Sequence[str] | None) -> list[bytes] | None:
+    joined = "\n".join(texts).lower()
+    if not joined.isascii():
+        return None
+    lines = joined.encode()
+    if not _plain_emails(lines + b"\n"):
+        return None
+    parts = lines.split(b"\n")
+    return sha256s(parts) if len(parts) == len(texts) else None
+
+
+def _phones(texts: list[str], countries: Sequence[str] | None) -> list[bytes] | None:
+    """Numbers that begin with a calling code beyond doubt: + in front, or none of a known country to doubt with."""
+    joined = "\n".join(texts)
+    if not joined.isascii():
+        return None
+    lines = joined.encode()
+    if b"(0" in lines or not _plain_phones(lines + b"\n"):
+        return None
+    parts = lines.translate(None, b" .()+-").split(b"\n")
+    lengths = list(map(len, parts))
+    if len(parts) != len(texts) or min(lengths) < MIN_DIGITS or max(lengths) > MAX_DIGITS:
+        return None
+    found = sha256s(parts)
+    if countries is not None:
+        codes = _codes
+        for row, (part, country) in enumerate(zip(parts, countries, strict=True)):
+            if not country:
+                continue
+            code = codes[country]
+            if part.startswith(code):
+                clear = part[len(code)] != 48 and (len(part) >= CLEAR_DIGITS or texts[row][0] == "+")
+            else:
+                clear = texts[row][0] == "+" or code == b"?"
+            if not clear:
+                found[row] = digests("ph", texts[row], country)[0]
+    return found
+
+
+def _ids(texts: list[str], countries: Sequence[str] | None) -> list[bytes] | None:
+    """Ids in lower case without blanks have no other reading."""
+    joined = "\n".join(texts)
+    if not joined.isascii() or joined != joined.lower() or max(map(len, texts)) >= 64:
+        return None
+    parts = joined.encode().split()
+    return sha256s(parts) if len(parts) == len(texts) else None
+
+
+_plain: Final[dict[str, Callable[[list[str], Sequence[str] | None], list[bytes] | None]]] = {
+    "em": _emails,
+    "ph": _phones,
+    "external_id": _ids,
+}
+
+
+def _memoised(key: str) -> Callable[[str], bytes]:
+    def by_country(text: str) -> bytes:
+        value, _, country = text.rpartition("\n")
+        return digests(key, value, country)[0]
+
+    return by_country if key in _by_country else lambda text: digests(key, text)[0]
+
+
+_memos: Final[dict[str, Memo[bytes]]] = {
+    key: Memo(_memoised(key), most=16_384, longest=64) for key in sorted(_memo_keys)
+}
+_codes: Final[Memo[bytes]] = Memo(lambda country: calling_code(country).encode() or b"?", most=512, longest=8)
+
+
+def _one_by_one(key: str, column: Sequence[Any], countries: Sequence[str] | None, last_year: int) -> DigestColumn:
+    found: list[bytes] = []
+    notes: dict[int, tuple[str, ...]] = {}
+    raw: list[bool] = []
+    for row, value in enumerate(column):
+        texts = texts_of(value)
+        if not texts:
+            found.append(b"")
+            raw.append(False)
+            continue
+        digest, note = digests(key, texts, countries[row] if countries is not None else "", last_year)
+        found.append(digest)
+        if note:
+            notes[row] = note
+        raw.append(not all(map(is_hashed, texts)))
+    return DigestColumn(found, notes, raw)

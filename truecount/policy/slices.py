@@ -1,0 +1,113 @@
+"""A slice of a request's events on its way through the steps: columns in, columns of the copy out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from truecount.datasets import Dataset
+from truecount.policy.decode import Body, ServerEvent, UserData
+from truecount.policy.errors import RequestRefused, at_event, place
+from truecount.vocabulary import Reason
+
+EVENT_FIELDS: Final = ServerEvent.__struct_fields__
+USER_FIELDS: Final = UserData.__struct_fields__
+NO_USER: Final = UserData()
+_astuple: Final = msgspec.structs.astuple
+
+
+class ServerRequest(msgspec.Struct):
+    """What the door knows of a request beside its body."""
+
+    dataset: Dataset
+    received_us: int
+    weak_key: bytes
+    """`address.day_key` of the day of receipt."""
+    imported: bool = False
+    """A backfill: events keep their own times, and may name their source."""
+
+
+class Slice:
+    """State that the steps share. A step reads columns of what was sent, and adds columns of the copy.
+
+    `sent` and `user` hold a column a key, for keys that at least one event has; a key nobody sent costs nothing.
+    """
+
+    def __init__(self, events: Sequence[ServerEvent], first: int, body: Body, request: ServerRequest) -> None:
+        self.events = events
+        self.n = len(events)
+        self.first = first
+        self.body = body
+        self.request = request
+        self.dataset = request.dataset
+        self.settings = request.dataset.settings
+        rows = list(map(_astuple, events))
+        self.sent: dict[str, tuple[Any, ...]] = {
+            name: column for name, column in zip(EVENT_FIELDS, zip(*rows, strict=True), strict=True) if any(column)
+        }
+        self.user: dict[str, tuple[Any, ...]] = {}
+        self.columns: dict[str, list[Any]] = {}
+        self.countries: list[str] | None = None
+        self.unmatched: dict[int, dict[str, list[str]]] = {}
+        """Row -> key -> values that came as MD5."""
+        self.addresses: Sequence[str] | None = None
+        self.agents: Sequence[str] | None = None
+        self.test_codes: list[str] | None = None
+        self.marks = 0
+        """Marks of all events of the slice."""
+        self.row_marks: list[int] | None = None
+        self.notes: list[str] = []
+        """Findings that hold for all events of the slice."""
+        self.row_notes: dict[int, list[str]] = {}
+        self.removed: dict[int, list[str]] = {}
+        self.rest: dict[int, dict[str, Any]] = {}
+        """Row -> what goes into `extra`."""
+        self.withheld: set[int] = set()
+        self.failed_row = self.n
+        self.failure: RequestRefused | None = None
+        self.told: dict[str, list[int]] = {}
+
+    def unpack_users(self, users: Sequence[Any]) -> None:
+        """Turn user_data of the events into columns."""
+        self.user = {
+            name: column
+            for name, column in zip(USER_FIELDS, zip(*map(_astuple, users), strict=True), strict=True)
+            if any(column)
+        }
+
+    def fail(self, row: int, reason: Reason, *path: str | int, **more: Any) -> None:
+        """Note that an event breaks a rule: the first rule of the first such event is what the sender is told."""
+        if row < self.failed_row:
+            self.failed_row = row
+            self.failure = at_event(reason, self.first + row, *path, **more)
+
+    def note(self, row: int, note: str) -> None:
+        self.row_notes.setdefault(row, []).append(note)
+
+    def take(self, row: int, removed: Sequence[str]) -> None:
+        """Record what scrubbing took from an event: "field:kind"."""
+        self.removed.setdefault(row, []).extend(removed)
+
+    def mark(self, row: int, mark: int) -> None:
+        if self.row_marks is None:
+            self.row_marks = [0] * self.n
+        self.row_marks[row] |= mark
+
+    def tell(self, text: str, row: int) -> None:
+        """Tell the sender something in `messages`; `{place}` in the text stands for the event."""
+        self.told.setdefault(text, []).append(row)
+
+    def messages(self) -> list[str]:
+        """One message a finding: the first event that it holds for, and how many more of the slice."""
+        out = []
+        for text, rows in self.told.items():
+            more = f" (and in {len(rows) - 1} more events)" if len(rows) > 1 else ""
+            out.append(text.format(place=place(self.first + rows[0])) + more)
+        return out
+
+
+def values(column: tuple[Any, ...]) -> list[str]:
+    """A column of texts with "" for what was not sent."""
+    return [value or "" for value in column] if None in column else list(column)
