@@ -121,9 +121,7 @@ KINDS = {
     "key_b_mixed": st.lists(KEY_B_MIXED, min_size=4, max_size=14),
     "offline": st.lists(OFFLINE, min_size=2, max_size=6),
     "messaging": st.lists(MESSAGING, min_size=2, max_size=6),
-    "all": st.lists(
-        marked(st.one_of(KEY_A, KEY_B, KEY_B_MIXED, OFFLINE, MESSAGING)), min_size=2, max_size=10
-    ),
+    "all": st.lists(marked(st.one_of(KEY_A, KEY_B, KEY_B_MIXED, OFFLINE, MESSAGING)), min_size=2, max_size=10),
     "amended": st.lists(st.one_of(marked(ORIGINALS), marked(ORIGINALS), AMENDMENTS), min_size=2, max_size=7),
 }
 

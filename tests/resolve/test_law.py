@@ -108,7 +108,9 @@ def test_each_copy_gets_the_action_verdict_and_rule_that_the_reference_gives(loa
     if wrong:
         rows, expected, found = min(wrong, key=lambda item: len(item[0]))
         lines = [f"{offset}: {expected.get(offset)} but {found.get(offset)}" for offset in {**expected, **found}]
-        pytest.fail(f"{len(wrong)} of {len(histories)} histories differ; the smallest:\n{shown(rows)}\n" + "\n".join(lines))
+        pytest.fail(
+            f"{len(wrong)} of {len(histories)} histories differ; the smallest:\n{shown(rows)}\n" + "\n".join(lines)
+        )
 
 
 def test_events_adds_up_to_the_reference_whatever_goes_through_the_pool(loaded, histories) -> None:
