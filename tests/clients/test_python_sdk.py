@@ -102,7 +102,8 @@ def test_the_node_call_create_event_is_taken_with_objects_and_with_texts(
     import json
 
     said = [sale(1).normalize(), json.dumps(sale(2).normalize())]
-    answer = AdsPixel(shop.id).create_event(fields=[], params={"data": said})
+    with pytest.warns(UserWarning, match="Expect list<string>"):
+        answer = AdsPixel(shop.id).create_event(fields=[], params={"data": said})
     assert answer["events_received"] == 2
     assert sides(counted(system, shop, 2)) == (2, 0, 2, 0)
 

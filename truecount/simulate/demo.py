@@ -57,7 +57,7 @@ def run(args: Namespace) -> int:
     if not sdk.is_installed():
         raise CommandFailed(sdk.MISSING)
     with tempfile.TemporaryDirectory(prefix="truecount-demo-", ignore_cleanup_errors=True) as temporary:
-        folder = Path(args.data or temporary)
+        folder = Path(args.data or Path(temporary) / "data")
         with serving(folder, Path(temporary) / "serve.log", args.port) as url:
             return play(folder, url, args)
 

@@ -6,6 +6,7 @@ Part of the [demo] extra. The SDK hashes contact data itself; external ids leave
 from __future__ import annotations
 
 import importlib.util
+import json
 from typing import Any, Final
 
 from truecount.simulate.brewbeans import CURRENCY, Kind, Report
@@ -95,7 +96,7 @@ class EventSender:
         try:
             if consent:
                 # The SDK's Event has no place for consent, its node call takes any event.
-                said = {**event.normalize(), "consent": consent}
+                said = json.dumps({**event.normalize(), "consent": consent})
                 AdsPixel(self._dataset).create_event(fields=[], params={"data": [said]})
             else:
                 EventRequest(pixel_id=self._dataset, events=[event], partner_agent="brewbeans_1_0").execute()
