@@ -90,10 +90,12 @@ def test_unpacking_gives_back_what_was_packed(body: bytes, encoding: str) -> Non
 @quick
 @given(st.binary(max_size=200), st.sampled_from(["gzip", "deflate"]))
 def test_bytes_that_were_never_packed_are_refused_or_read_but_never_fail(raw: bytes, encoding: str) -> None:
+    status = 200
     try:
         unpacked(raw, encoding)
     except BodyRefused as refused:
-        assert refused.http in (400, 413)
+        status = refused.http
+    assert status in (200, 400, 413)
 
 
 @pytest.mark.parametrize(("size", "fits"), [(FREE_OF_RATIO, True), (FREE_OF_RATIO + 1, False)], ids=["in", "out"])
@@ -146,10 +148,12 @@ def test_multipart_gives_back_its_fields(pairs: list[tuple[str, str]]) -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes_as_multipart_are_read_or_refused(raw: bytes) -> None:
     for body in (raw, b"--b0\r\n" + raw, b"--b0\r\n" + raw + b"\r\n--b0--"):
+        status = 200
         try:
             multipart_fields(body, "b0")
         except BodyRefused as refused:
-            assert refused.http == 400
+            status = refused.http
+        assert status in (200, 400)
 
 
 def test_a_multipart_body_may_have_so_many_parts() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -97,6 +97,8 @@ class _Job(msgspec.Struct):
     private: list[Private | None] = []
     any_private: bool = False
     messages: dict[str, None] = {}
+    shown: list[dict[str, Any]] = []
+    """What a dry run would keep."""
 
 
 class ServerDoor:
@@ -250,22 +252,20 @@ class ServerDoor:
         """Keep the next slice. True when it was the last."""
         body = job.body
         events = body.data[job.at : job.at + SLICE]
+        kept = keep_slice(events, job.at, body, job.server)
         if body.dry_run:
-            # Shown whole at the end; here it is checked, the same way.
-            keep_slice(events, job.at, body, job.server)
-        else:
-            kept = keep_slice(events, job.at, body, job.server)
-            if kept.n:
-                job.parts.append(pack(kept.n, kept.columns))
-                if kept.private is not None:
-                    job.any_private = True
-                    job.private.extend(kept.private)
-                else:
-                    job.private.extend([None] * kept.n)
-            job.n += kept.n
-            job.withheld += kept.withheld
-            for message in kept.messages:
-                job.messages[message] = None
+            job.shown.extend(normalised(kept))
+        elif kept.n:
+            job.parts.append(pack(kept.n, kept.columns))
+            if kept.private is not None:
+                job.any_private = True
+                job.private.extend(kept.private)
+            else:
+                job.private.extend([None] * kept.n)
+        job.n += kept.n
+        job.withheld += kept.withheld
+        for message in kept.messages:
+            job.messages[message] = None
         job.at += len(events)
         return job.at >= len(body.data)
 
@@ -274,9 +274,8 @@ class ServerDoor:
         request, body = job.request, job.body
         messages = [*body.messages, *job.messages]
         if body.dry_run:
-            shown = normalised(body, job.server)
             door.counters.add("truecount_dry_runs_total", len(body.data))
-            answer = door.answers.received(len(body.data), messages, keep=request.keep, normalised=shown)
+            answer = door.answers.received(len(body.data), messages, keep=request.keep, normalised=job.shown)
             door.batcher.hand_in(request.receiver, answer, None)
             return
         dataset = job.server.dataset.id
@@ -308,7 +307,7 @@ class ServerDoor:
         names = [""] * max(1, refused.n_events)
         if body is not None and body.data:
             # Names of an owner's own could say anything, so that the standard ones alone are told.
-            names = [event.event_name if event.event_name in _TOLD_NAMES else "" for event in body.data]  # type: ignore[misc]
+            names = [event.event_name if event.event_name in _TOLD_NAMES else "" for event in body.data]
         tallies = []
         if dataset is not None:
             tallies = [
