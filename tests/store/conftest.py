@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +11,14 @@ from .helpers import engine, fresh_tables
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("engine") / "data"
+
+
+@pytest.fixture(scope="module")
+def served(data: Path) -> Iterator[Store]:
     """One engine for a module: it loads nothing by itself, the guarded user is let in."""
-    with engine(tmp_path_factory.mktemp("engine") / "data", "--no-load", "--reader") as (_, store):
+    with engine(data, "--no-load", "--reader") as (_, store):
         yield store
 
 

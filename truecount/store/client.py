@@ -60,11 +60,10 @@ class Store:
             return [tuple(row) for row in self._client().query(sql, parameters=_parameters(params)).result_rows]
 
     def query_columns(self, sql: str, params: Mapping[str, Any] | None = None) -> dict[str, list[Any]]:
-        """Columns of a query by name, in its order."""
+        """Columns of a query by name, in its order; {} when there is no row (ClickHouse sends no names then)."""
         with _errors():
             answer = self._client().query(sql, parameters=_parameters(params), column_oriented=True)
-            columns = list(answer.result_columns) or [[] for _ in answer.column_names]
-            return {name: list(column) for name, column in zip(answer.column_names, columns, strict=True)}
+            return dict(zip(answer.column_names, map(list, answer.result_columns), strict=True))
 
     def query_arrow(self, sql: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """The answer as an Arrow table, for large ones."""
