@@ -1,7 +1,8 @@
 """A column of one match key's values -> a column of digests, fast where the values of a slice are in plain form.
 
-One expression over the joined column tells whether all of it is plain; then whole-column string methods normalise it, and
-only the hash itself is done value by value. What is not plain goes through keys.digests, one by one: both give the same.
+One expression over the joined column tells whether all of it is plain; then whole-column string methods normalise it,
+and only the hash itself is done value by value. What is not plain goes through keys.digests, one by one: both give the
+same.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def digest_column(key: str, column: Sequence[Any], countries: Sequence[str] | No
         elif key in _memo_keys:
             memo = _memos[key]
             if key in _by_country:
-                found = [memo[f"{text}\n{country}"] for text, country in zip(texts, countries or repeat(""))]
+                found = [
+                    memo[f"{text}\n{country}"] for text, country in zip(texts, countries or repeat(""), strict=False)
+                ]
             else:
                 found = [memo[text] for text in texts]
             if b"" not in found and max(map(len, texts)) < 32:

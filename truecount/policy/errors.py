@@ -1,7 +1,7 @@
 """What the server door answers to a request that it refuses: reasons, codes and sentences, each in one table.
 
-Codes and titles follow the Conversions API's own errors where those are public, so that clients' retry rules fit: no code
-here is one that a client would retry (1, 2, 4, 17, 32, 341, 368, 613, 5000, 21009, 80003, 80004).
+Codes and titles follow the Conversions API's own errors where those are public, so that clients' retry rules fit: no
+code here is one that a client would retry (1, 2, 4, 17, 32, 341, 368, 613, 5000, 21009, 80003, 80004).
 """
 
 from __future__ import annotations
@@ -77,18 +77,14 @@ PROBLEMS: Final[dict[Reason, Problem]] = {
     Reason.NO_OS_VERSION: _parameter(
         "The parameter {place} must hold the version of the operating system", 2804043, "App Event Without OS Version"
     ),
-    Reason.BAD_LEAD_ID: _parameter(
-        "The parameter {place} must be a number of 15 to 17 digits", 2804036, "Invalid Lead ID"
-    ),
+    Reason.BAD_LEAD_ID: _parameter("The parameter {place} must have 15 to 17 digits", 2804036, "Invalid Lead ID"),
     Reason.BAD_MESSAGING_EVENT: _parameter(
         "The parameter {place} is no event of business_messaging", 2804066, "Messaging Event Invalid Event Type"
     ),
     Reason.NO_MESSAGING_ID: _parameter("The parameter {place} is required for this messaging_channel"),
     Reason.UNHASHED_STRICT: _parameter("The parameter {place} must be hashed: this dataset takes SHA-256 alone"),
     Reason.NO_MONEY_STRICT: _parameter("The parameter {place} is required for a Purchase in this dataset"),
-    Reason.DOMAIN_NOT_ALLOWED: _parameter(
-        "The domain of {place} is not among those that this dataset takes events from"
-    ),
+    Reason.DOMAIN_NOT_ALLOWED: _parameter("The domain of {place} is none that this dataset takes events from"),
     Reason.DOMAIN_BLOCKED: _parameter("The domain of {place} is blocked in this dataset"),
 }
 

@@ -1,8 +1,8 @@
 """Match keys: normalise as documented, hash, and keep the hashes of other common readings beside.
 
 The rules are conversions-api.md §7 and §18 (49 vectors, all of them tests). The first digest of a key is the documented
-reading; further ones are how other programs read the same value (names with punctuation or without inner spaces, places in
-ASCII, a phone number with its calling code), so that two sides that read differently still meet.
+reading; further ones are how other programs read the same value (names with punctuation or without inner spaces, places
+in ASCII, a phone number with its calling code), so that two sides that read differently still meet.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ _iso_time: Final = re.compile(r"(\d{4}-\d{2}-\d{2})[T ]\d{2}:.*").fullmatch
 _zip_plus_4: Final = re.compile(r"(\d{5})-\d{4}").fullmatch
 
 GENDERS: Final = {
-    "f": "f", "female": "f", "woman": "f", "w": "f", "girl": "f", "femme": "f", "frau": "f", "weiblich": "f", "mujer": "f",
-    "m": "m", "male": "m", "man": "m", "boy": "m", "homme": "m", "mann": "m", "männlich": "m", "hombre": "m",
-}  # fmt: skip
+    **dict.fromkeys(("f", "female", "woman", "w", "girl", "femme", "frau", "weiblich", "mujer"), "f"),
+    **dict.fromkeys(("m", "male", "man", "boy", "homme", "mann", "männlich", "hombre"), "m"),
+}
 
 
 def digests(
@@ -48,8 +48,8 @@ def digests(
     """Normalise and hash the values of one key: 32-byte digests one after the other, and notes.
 
     The documented reading of each value comes first, then the other readings; none is there twice. `country` (alpha-2)
-    helps with unclear phone numbers, states and post codes. Notes: "md5:em" (kept apart, never matched), "bad:em" (can't be
-    such a value), "nothing:em" (a hash of nothing). No value of any kind in a note, and no exception for any text.
+    helps with unclear phone numbers, states and post codes. Notes: "md5:em" (kept apart, never matched), "bad:em" (no
+    such value), "nothing:em" (a hash of nothing). No value of any kind is in a note, and no text raises.
     """
     mains: list[bytes] = []
     seconds: list[bytes] = []
@@ -173,9 +173,9 @@ def _name(text: str) -> tuple[str, ...]:
     if not main:
         return ()
     both = (main, text, _space.sub("", main))
-    return (
-        _distinct(*both) if text.isascii() else _distinct(*both, *(unicodedata.normalize("NFC", one) for one in both))
-    )
+    if text.isascii():
+        return _distinct(*both)
+    return _distinct(*both, *(unicodedata.normalize("NFC", one) for one in both))
 
 
 def _ascii_places(text: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ MAX_DIGITS: Final = 20
 MAX_TEXT: Final = 100
 """Characters of a text that patterns are tried on."""
 CLEAR_DIGITS: Final = 11
-"""So many digits that start with the country's calling code are read as a full number, without a look into the tables."""
+"""So many digits that start with the country's calling code are read as a full number without a look into tables."""
 
 _NOT_DIGITS: Final = bytes(code for code in range(256) if not 48 <= code <= 57)
 _extension: Final = re.compile(

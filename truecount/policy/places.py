@@ -68,7 +68,7 @@ def _states(country: str) -> dict[str, str]:
     import pycountry
 
     table: dict[str, str] = {}
-    for state in pycountry.subdivisions.get(country_code=country.upper()) or ():
+    for state in pycountry.subdivisions.get(country_code=country.upper()) or ():  # type: ignore[no-untyped-call]
         code = state.code.partition("-")[2].lower()
         table[_key(state.name)] = code
         table[code] = code

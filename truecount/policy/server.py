@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from truecount.copies import FIELDS, Copy
-from truecount.policy.decode import Body, ServerEvent
+from truecount.policy.events import Body, ServerEvent
 from truecount.policy.server_checks import (
     check_action_source,
     check_domains,
@@ -21,21 +21,10 @@ from truecount.policy.server_checks import (
     check_time,
     stop_at_first_failure,
 )
-from truecount.policy.server_steps import (
-    Step,
-    apply_consent,
-    find_visitors,
-    hash_keys,
-    keep_plain_keys,
-    keep_the_rest,
-    read_custom_data,
-    read_event_ids,
-    read_originals,
-    read_pages,
-    set_marks,
-    write_down,
-)
-from truecount.policy.slices import ServerRequest, Slice
+from truecount.policy.server_data import keep_the_rest, read_custom_data, read_originals
+from truecount.policy.server_people import find_visitors, hash_keys, keep_plain_keys
+from truecount.policy.server_steps import apply_consent, read_event_ids, read_pages, set_marks, write_down
+from truecount.policy.slices import ServerRequest, Slice, Step
 from truecount.vocabulary import DIGEST_KEYS, Mark
 
 __all__ = ["SERVER_STEPS", "SLICE", "Kept", "ServerRequest", "keep_slice", "normalised"]
@@ -103,7 +92,7 @@ def keep_slice(events: Sequence[ServerEvent], first: int, body: Body, request: S
 
 
 def normalised(kept: Kept) -> list[dict[str, Any]]:
-    """The copies of a slice as they would be kept, ready for JSON: digests as lists of hex, marks by name, no defaults."""
+    """The copies of a slice as they would be kept, for JSON: digests as lists of hex, marks by name, no defaults."""
     names = [name for name in FIELDS if name in kept.columns]
     default = Copy()
     out = []

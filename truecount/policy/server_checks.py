@@ -1,7 +1,7 @@
 """Checks of the server door, a column at a time: shape, time, match keys, what each action source requires.
 
-The order of checks and the codes are those of conversions-api.md §4 to §9; each step only looks closer where its cheap look
-over the column finds something unusual.
+The order of checks and the codes are those of conversions-api.md §4 to §9; each step only looks closer where its cheap
+look over the column finds something unusual.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import msgspec
 
-from truecount.policy.decode import is_true
 from truecount.policy.errors import WHATSAPP_ID
 from truecount.policy.slices import NO_USER, Slice, values
 from truecount.policy.times import MAX_S, looks_like_milliseconds, time_ms_of
 from truecount.policy.urls import host_of, within
 from truecount.vocabulary import (
     ACTION_SOURCES,
+    DIGEST_KEYS,
     FUTURE_LIMIT_S,
     FUTURE_SILENT_S,
     MAX_EVENT_AGE_S,
@@ -43,8 +43,6 @@ BROAD_KEYS: Final = (
     frozenset(("ln", "ge")),
 )
 """Sets of keys that fit too many people: keys that are all in one of them are not enough (conversions-api.md §8)."""
-_BROAD: Final = frozenset().union(*BROAD_KEYS)
-_DIGESTS: Final = ("em", "ph", "fn", "ln", "db", "ge", "ct", "st", "zp", "country", "external_id")
 
 
 def check_shape(rows: Slice) -> None:
@@ -142,7 +140,7 @@ def check_match_keys(rows: Slice) -> None:
             return
     user = rows.user
     for row in range(rows.n):
-        keys = {name for name in _DIGESTS if name in rows.columns and rows.columns[name][row]}
+        keys: set[str] = {name for name in DIGEST_KEYS if name in rows.columns and rows.columns[name][row]}
         keys.update(rows.unmatched.get(row, ()))
         keys.update(name for name in ("fbp", "fbc") if name in rows.columns and rows.columns[name][row])
         if "address" in rows.columns and rows.columns["address"][row]:
@@ -159,7 +157,7 @@ def check_action_source(rows: Slice) -> None:
     """action_source is known, and what it requires is there (conversions-api.md §5.1)."""
     said = rows.sent.get("action_source") or (None,) * rows.n
     known = _SOURCES
-    sources = [known.get(one) for one in said]
+    sources: list[Any] = [known.get(one) for one in said]
     if None in sources:
         for row, one in enumerate(said):
             if sources[row] is None:
@@ -290,14 +288,3 @@ def _decoded(raw: bytes | str) -> Any:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):
         return None
-
-
-__all__ = [
-    "check_action_source",
-    "check_domains",
-    "check_match_keys",
-    "check_shape",
-    "check_time",
-    "is_true",
-    "stop_at_first_failure",
-]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from truecount.datasets import Dataset
-from truecount.policy.decode import Body, ServerEvent, UserData
 from truecount.policy.errors import RequestRefused, at_event, place
+from truecount.policy.events import Body, ServerEvent, UserData
 from truecount.vocabulary import Reason
 
+SEPARATOR: Final = "\x1e"
+"""Between values that are looked at together: no JSON text holds it unescaped."""
 EVENT_FIELDS: Final = ServerEvent.__struct_fields__
 USER_FIELDS: Final = UserData.__struct_fields__
 NO_USER: Final = UserData()
@@ -111,3 +113,6 @@ class Slice:
 def values(column: tuple[Any, ...]) -> list[str]:
     """A column of texts with "" for what was not sent."""
     return [value or "" for value in column] if None in column else list(column)
+
+
+Step = Callable[[Slice], None]

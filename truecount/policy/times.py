@@ -15,8 +15,8 @@ MAX_S: Final = 10**11
 
 
 def time_ms_of(value: object) -> int | None:
-    """Milliseconds since 1970 of Unix seconds (integer, or digits as text) or of an ISO 8601 text (UTC where it names no
-    zone). None for anything else, fractions of numbers and flags included."""
+    """Milliseconds since 1970 of Unix seconds (integer, or digits as text) or of an ISO 8601 text (UTC where it names
+    no zone). None for anything else, fractions of numbers and flags included."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value * 1000
     if not isinstance(value, str):

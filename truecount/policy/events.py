@@ -1,0 +1,73 @@
+"""Server events and requests as types: what was sent, not yet looked at."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from truecount.policy.errors import RequestRefused
+from truecount.vocabulary import DIGEST_KEYS, PLAIN_KEYS, RARE_DIGEST_KEYS
+
+Text = str | None
+Number = str | int | None
+Values = str | int | list[str | int | None] | None
+NO_RAW: Final = Raw(b"")
+
+UserData: Final = msgspec.defstruct(
+    "UserData",
+    [
+        *((key, Values, None) for key in DIGEST_KEYS),
+        *((key, Text, None) for key in ("client_ip_address", "client_user_agent", "fbp", "fbc")),
+        *((key, Number, None) for key in RARE_DIGEST_KEYS + PLAIN_KEYS),
+        ("partner_name", Text, None),
+        ("unknown", list[str] | None, None),
+    ],
+    gc=False,
+    forbid_unknown_fields=True,
+)
+"""user_data: a field for each match key, None where it was not sent; `unknown` names keys that no rule knows."""
+
+
+class ServerEvent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """One event as it was sent; None or empty Raw where a key was absent or null. Nothing is checked but the types."""
+
+    event_name: str | None = None
+    event_time: int | str | float | None = None
+    event_id: str | int | None = None
+    event_source_url: str | None = None
+    action_source: str | None = None
+    user_data: UserData | None = None  # type: ignore[valid-type]
+    custom_data: Raw = NO_RAW
+    opt_out: bool | int | str | None = None
+    referrer_url: str | None = None
+    data_processing_options: list[str] | str | None = None
+    data_processing_options_country: int | str | None = None
+    data_processing_options_state: int | str | None = None
+    consent: str | None = None
+    original_event_data: Raw = NO_RAW
+    app_data: Raw = NO_RAW
+    attribution_data: Raw = NO_RAW
+    customer_segmentation: str | None = None
+    advanced_measurement_table: str | None = None
+    messaging_channel: str | None = None
+    advertiser_tracking_enabled: bool | int | str | None = None
+    received_time: int | str | float | None = None
+    source: str | None = None
+    unknown: dict[str, Any] | None = None
+    """Keys that no rule knows, as they came."""
+
+
+class Body(msgspec.Struct):
+    """A whole request, decoded."""
+
+    data: list[ServerEvent]
+    access_token: str = ""
+    test_event_code: str = ""
+    partner_agent: str = ""
+    upload_tag: str = ""
+    dry_run: bool = False
+    messages: list[str] = []
+    problems: dict[int, RequestRefused] = {}
+    """Index of an event -> why its shape is wrong (data holds an empty event there)."""

@@ -1,0 +1,179 @@
+"""Steps of the server door that say who acted: visitor, match keys, browser and click ids."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from truecount.policy.address import shorten, weak_of
+from truecount.policy.digest_columns import digest_column, texts_of
+from truecount.policy.keys import MUST_BE_HASHED, digests, is_hashed, md5s
+from truecount.policy.memo import Memo
+from truecount.policy.places import country_code
+from truecount.policy.scrub import scrub_id
+from truecount.policy.slices import SEPARATOR, Slice, values
+from truecount.policy.urls import strip_appendix
+from truecount.policy.visitor import visitor_of
+from truecount.vocabulary import DIGEST_KEYS, PLAIN_KEYS, RARE_DIGEST_KEYS, Mark, Reason, Visitor
+
+YEAR_US: Final = 31_556_952_000_000
+
+_country: Final[Memo[str]] = Memo(lambda text: country_code(text) if len(text) < 64 else "", most=4096, longest=64)
+_ipv4s: Final = re.compile(
+    r"(?:(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\n)++"
+).fullmatch
+_browser_ids: Final = re.compile(rf"(?:fb\.[0-9]{{1,2}}\.[0-9]{{1,20}}\.[A-Za-z0-9_-]++{SEPARATOR})++").fullmatch
+
+
+def find_visitors(rows: Slice) -> None:
+    """Who is at the other end: shortened address, weak hash, browser family and kind of visitor."""
+    user, columns = rows.user, rows.columns
+    plain = False
+    if "client_ip_address" in user:
+        rows.addresses = values(user["client_ip_address"])
+        plain = _ipv4s("\n".join(rows.addresses) + "\n") is not None
+        if plain:
+            columns["address"] = [address[: address.rindex(".")] + ".0" for address in rows.addresses]
+        else:
+            columns["address"] = list(map(shorten, rows.addresses))
+    if "client_user_agent" in user:
+        rows.agents = agents = values(user["client_user_agent"])
+        judged = list(map(visitor_of, agents))
+        columns["browser"] = [family for family, _ in judged]
+        columns["visitor"] = kinds = [str(kind) for _, kind in judged]
+        if not {Visitor.PERSON, Visitor.UNKNOWN}.issuperset(kinds):
+            for row, kind in enumerate(kinds):
+                if kind == Visitor.TOOL:
+                    rows.mark(row, Mark.TOOL)
+                elif kind in (Visitor.BOT, Visitor.PREFETCH):
+                    rows.mark(row, Mark.BOT)
+    if rows.addresses is not None and rows.agents is not None:
+        columns["weak"] = weak_column(rows.request.weak_key, rows.addresses, rows.agents, plain)
+
+
+def weak_column(weak_key: bytes, addresses: Sequence[str], agents: Sequence[str], plain: bool) -> list[int]:
+    """`address.weak_of` of each event. `plain`: all are IPv4 in their usual form, and need no further look."""
+    if not plain or not all(agents):
+        return [weak_of(weak_key, address, agent) for address, agent in zip(addresses, agents, strict=True)]
+    copy = hashlib.blake2b(key=weak_key[:64], digest_size=8).copy
+    read = int.from_bytes
+    found = []
+    for address, agent in zip(addresses, agents, strict=True):
+        keyed = copy()
+        keyed.update(f"{address}\n{agent}".encode("utf-8", "surrogatepass"))
+        found.append(read(keyed.digest(), "big", signed=True) or 1)
+    return found
+
+
+def hash_keys(rows: Slice) -> None:
+    """Normalise and hash the match keys; MD5 is kept apart, nothing is kept raw."""
+    user = rows.user
+    default = rows.settings.country.lower()
+    if "country" in user:
+        countries = [_country[text] if type(text) is str else _first_country(text) for text in _first(user["country"])]
+        rows.countries = [country or default for country in countries] if default else countries
+    elif default:
+        rows.countries = [default] * rows.n
+    last_year = 1970 + rows.request.received_us // YEAR_US
+    strict = rows.settings.strict_hashing
+    raw = False
+    for key in DIGEST_KEYS:
+        column = user.get(key)
+        if column is None:
+            continue
+        found = digest_column(key, column, rows.countries, last_year)
+        rows.columns[key] = found.digests
+        for row, notes in found.notes.items():
+            for note in notes:
+                rows.note(row, note)
+                if note.startswith("md5:"):
+                    rows.unmatched.setdefault(row, {})[key] = md5s(key, texts_of(column[row]))
+        if found.raw is not False and key in MUST_BE_HASHED:
+            raw = True
+            if strict:
+                for row, is_raw in enumerate([True] * rows.n if found.raw is True else found.raw):
+                    if is_raw:
+                        rows.fail(row, Reason.UNHASHED_STRICT, "user_data", key)
+    if raw:
+        _note_raw(rows)
+
+
+def _note_raw(rows: Slice) -> None:
+    """Contact data that came unhashed is a finding: one a copy, whichever keys it was."""
+    plain = [rows.user[key] for key in DIGEST_KEYS if key in rows.user and key in MUST_BE_HASHED]
+    mail = rows.user.get("em") or rows.user.get("ph")
+    if mail is not None and all(mail) and not any(map(_any_hashed, mail)):
+        rows.notes.append("unhashed")
+        return
+    for row in range(rows.n):
+        texts = [text for column in plain for text in texts_of(column[row])]
+        if not all(map(is_hashed, texts)):
+            rows.note(row, "unhashed")
+
+
+def _any_hashed(value: Any) -> bool:
+    text = value[0] if type(value) is list and value else value
+    return not isinstance(text, str) or (len(text) >= 32 and is_hashed(text))
+
+
+def _first(column: Sequence[Any]) -> list[Any]:
+    return [value[0] if type(value) is list and value else value for value in column]
+
+
+def _first_country(value: Any) -> str:
+    texts = texts_of(value)
+    return _country[texts[0]] if texts else ""
+
+
+def keep_plain_keys(rows: Slice) -> None:
+    """Keep the match keys that the wire format leaves unhashed: fbp, fbc and the rare ones."""
+    for name in ("fbp", "fbc"):
+        if name in rows.user:
+            rows.columns[name] = _browser_ids_of(rows, name, values(rows.user[name]))
+    for row, unknown in enumerate(rows.user.get("unknown", ())):
+        if unknown:
+            rows.rest.setdefault(row, {})["unknown_user_data"] = unknown
+            rows.note(row, "unknown_user_data")
+    for row, partner in enumerate(rows.user.get("partner_name", ())):
+        if partner:
+            rows.rest.setdefault(row, {})["partner_name"] = partner
+    names = [name for name in RARE_DIGEST_KEYS + PLAIN_KEYS if name in rows.user]
+    if not names:
+        return
+    others: list[dict[str, str] | None] = []
+    for row in range(rows.n):
+        other: dict[str, str] = {}
+        for name in names:
+            text = str(rows.user[name][row] if rows.user[name][row] is not None else "").strip()
+            if not text:
+                continue
+            if name in RARE_DIGEST_KEYS:
+                digest, notes = digests(name, text)
+                for note in notes:
+                    rows.note(row, note)
+                if digest:
+                    other[name] = digest[:32].hex()
+            else:
+                clean, kinds = scrub_id(text)
+                if kinds:
+                    rows.take(row, [f"user_data.{name}:{kind}" for kind in kinds])
+                other[name] = clean.lower() if name == "madid" else clean
+        others.append(other or None)
+    rows.columns["other_keys"] = others
+
+
+def _browser_ids_of(rows: Slice, name: str, texts: list[str]) -> list[str]:
+    if "" not in texts and _browser_ids(SEPARATOR.join(texts) + SEPARATOR):
+        return texts
+    out = []
+    for row, text in enumerate(texts):
+        text = strip_appendix(text.strip(), "fbc" if name == "fbc" else "fbp")
+        clean, kinds = scrub_id(text)
+        if kinds:
+            rows.take(row, [f"{name}:{kind}" for kind in kinds])
+        if clean and not _browser_ids(clean + SEPARATOR):
+            rows.note(row, f"bad:{name}")
+        out.append(clean)
+    return out
