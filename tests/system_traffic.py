@@ -18,7 +18,7 @@ BATCH = 5
 
 
 class Traffic:
-    """Hits and server requests, one thread each, until `stop`. An id is in `sent` before it leaves, in `kept` once answered.
+    """Hits and server requests, one thread each. An id is in `sent` before it leaves, in `kept` once answered.
 
     An id that is sent and not kept may be counted or not: its answer was lost. None may be counted twice.
     """
