@@ -139,7 +139,7 @@ class ServerDoor:
             self._refuse(request, refused, dataset, body if isinstance(body, Body) else None)
             return True
         except Exception as error:
-            self._fault(request, error, dataset)
+            self._fault(request, error, dataset, body if isinstance(body, Body) else None)
             return True
         self.job_bytes += len(request.body)
         self._jobs.append(job)
@@ -161,7 +161,7 @@ class ServerDoor:
             self._refuse(job.request, refused, job.server.dataset, job.body)
         except Exception as error:
             done = True
-            self._fault(job.request, error, job.server.dataset)
+            self._fault(job.request, error, job.server.dataset, job.body)
         if done:
             self._jobs.popleft()
             self.job_bytes -= len(job.request.body)
@@ -316,11 +316,11 @@ class ServerDoor:
             ]
         door.batcher.hand_in(request.receiver, answer, EventsRefused(len(names), refused.reason, tallies))
 
-    def _fault(self, request: Request, error: Exception, dataset: Dataset | None) -> None:
+    def _fault(self, request: Request, error: Exception, dataset: Dataset | None, body: Body | None) -> None:
         """A fault of ours: this request is refused as unreadable, the next one is looked at."""
         self._door.fault("a server request could not be judged", error)
         problem = Problem(400, 100, 2804019, OAUTH, INVALID, PARAMETER, "The request could not be read")
-        self._refuse(request, RequestRefused(Reason.UNREADABLE, problem=problem), dataset, None)
+        self._refuse(request, RequestRefused(Reason.UNREADABLE, problem=problem), dataset, body)
 
 
 def _bearer(header: bytes) -> str:
