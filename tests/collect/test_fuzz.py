@@ -49,9 +49,11 @@ def good(chance: random.Random) -> list[bytes]:
 
 
 TOKENS = [
-    b"\r\n", b"\n", b"\0", b"%00", b"%ED%A0%80", b"\\ud800", b"\xff\xfe", b"Content-Length: 5\r\n", b"Host: y\r\n", b"[", b"{",
+    b"\r\n", b"\n", b"\0", b"%00", b"%ED%A0%80", b"\\ud800", b"\xff\xfe", b"Content-Length: 5\r\n", b"Host: y\r\n",
+    b"[", b"{",
     b"Transfer-Encoding: chunked\r\n", b"Expect: 100-continue\r\n", b"Upgrade: h2c\r\nConnection: Upgrade\r\n", b"null",
-    b"1e999", b"-1", b"&" * 50, b"[" * 5000, b"%" * 20, b"A" * 70_000, b"Connection: close\r\n", b"Content-Encoding: gzip\r\n",
+    b"1e999", b"-1", b"&" * 50, b"[" * 5000, b"%" * 20, b"A" * 70_000, b"Connection: close\r\n",
+    b"Content-Encoding: gzip\r\n",
     b"HTTP/1.0", b"X-Forwarded-For: 1.1.1.1\r\n",
 ]  # fmt: skip
 
