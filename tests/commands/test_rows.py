@@ -30,7 +30,7 @@ def test_a_row_of_csv_becomes_an_event_with_its_parts_in_place() -> None:
     (row,) = csv_of(HEAD + "Purchase,1700000000,a@b.example,899.00,INR,browser\n")
     assert event_of(row) == {
         "event_name": "Purchase",
-        "event_time": "1700000000",
+        "event_time": 1700000000,
         "source": "browser",
         "action_source": "website",
         "user_data": {"email": "a@b.example"},
@@ -42,7 +42,7 @@ def test_a_row_of_csv_becomes_an_event_with_its_parts_in_place() -> None:
 def test_empty_cells_say_nothing_and_empty_rows_are_passed_over() -> None:
     rows = csv_of(HEAD + "\n" + "Lead,1700000000,,,,\n")
     assert [row.text for row in rows[:1]] == [b""]
-    assert event_of(rows[1]) == {"event_name": "Lead", "event_time": "1700000000", "user_data": {}}
+    assert event_of(rows[1]) == {"event_name": "Lead", "event_time": 1700000000, "user_data": {}}
 
 
 def test_a_bar_parts_several_values_of_a_key_and_of_no_other_column() -> None:
@@ -76,7 +76,7 @@ def test_a_wrong_row_is_told_and_the_next_one_read(row: str, words: str) -> None
     raw = (HEAD + row + "\nLead,2,,,,\n").encode("utf-8", "surrogateescape")
     wrong, good = csv_rows(io.BytesIO(raw), 0, 0)
     assert wrong.text == b"" and words in wrong.wrong and wrong.line == 2
-    assert event_of(good)["event_time"] == "2"
+    assert event_of(good)["event_time"] == 2
 
 
 @pytest.mark.parametrize(

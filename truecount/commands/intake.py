@@ -200,8 +200,8 @@ class _Kept:
             run.append((line, event))
         if run:
             self._slice(run, browser)
-        for line, text in chunk.unread:
-            self.rows.append(RefusedRow(line, Reason.MALFORMED_REQUEST.value, text))
+        for line, wrong in chunk.unread:
+            self.rows.append(RefusedRow(line, Reason.MALFORMED_REQUEST.value, wrong))
             self._tallies["", Outcome.REFUSED, Reason.MALFORMED_REQUEST, ""] += 1
         self.rows.sort(key=lambda row: row.line)
 
@@ -239,7 +239,9 @@ class _Kept:
             self._tallies[_source(browser), Outcome.WITHHELD, Reason.CONSENT_DENIED, ""] += kept.withheld
 
     def _refuse(self, line: int, refused: RequestRefused, event: ServerEvent) -> None:
-        text = refused.text.replace(_FIRST_EVENT, "$")
+        # The doors' words speak of a request: here it is a line.
+        malformed = refused.reason is Reason.MALFORMED_REQUEST
+        text = "the line is no JSON object" if malformed else refused.text.replace(_FIRST_EVENT, "$")
         self.rows.append(RefusedRow(line, refused.reason.value, text))
         name = event.event_name if event.event_name in STANDARD_EVENTS else ""
         self._tallies[_source(event.source == Source.BROWSER), Outcome.REFUSED, refused.reason, name or ""] += 1

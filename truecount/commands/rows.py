@@ -50,6 +50,7 @@ CUSTOM_COLUMNS: Final = (
 )
 LISTS: Final = frozenset({*DIGEST_KEYS, "email", "phone", "content_ids"})
 """Columns that may hold several values, with | between."""
+TIMES: Final = ("event_time", "received_time")
 
 COLUMNS_HELP: Final = f"""\
 columns of a CSV file (the first row names them; empty cells say nothing):
@@ -193,4 +194,6 @@ def _value(key: str, text: str) -> Any:
             return json.loads(text)
         except ValueError:
             raise ValueError("contents is no JSON") from None
+    if key in TIMES and text.isascii() and text.isdigit():
+        return int(text)
     return text

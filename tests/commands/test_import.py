@@ -1,0 +1,277 @@
+"""Import: rows through the steps of the doors, with their own times; each row once, whatever interrupts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from truecount import cli
+from truecount.commands import importing
+from truecount.commands.intake import Chunk, Intake, OutOfOrder
+from truecount.copies import Copy, copies_of
+from truecount.datasets import Dataset
+from truecount.log.entries import Kind, Tally, split_parts, tallies_of
+from truecount.log.folder import DataFolder
+from truecount.log.reader import LogReader
+from truecount.log.registry import Registry
+from truecount.vocabulary import Mark
+
+DAY = 86_400
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataFolder:
+    folder = DataFolder(tmp_path / "data")
+    with Registry.open(folder.path) as registry:
+        registry.create("Shop", id="77")
+    monkeypatch.setenv("TRUECOUNT_DATA", str(folder.path))
+    return folder
+
+
+@pytest.fixture
+def take(folder: DataFolder, capsys: pytest.CaptureFixture[str]) -> Callable[[Path], dict[str, Any]]:
+    """Run `truecount import` on a file; its report."""
+
+    def run(path: Path, code: int = 0) -> dict[str, Any]:
+        capsys.readouterr()
+        assert cli.main(["import", str(path), "--dataset", "77", "--format", "json"]) == code
+        report: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return report
+
+    return run
+
+
+def event(n: int, **more: Any) -> dict[str, Any]:
+    return {
+        "event_name": "Purchase",
+        "event_time": 1_600_000_000 + n,
+        "event_id": f"order-{n}",
+        "action_source": "website",
+        "user_data": {"em": f"buyer{n}@mail.example"},
+        "custom_data": {"value": "5.00", "currency": "INR"},
+        **more,
+    }
+
+
+def lines(path: Path, events: list[Any]) -> Path:
+    path.write_text(
+        "".join((json.dumps(one, separators=(",", ":")) if isinstance(one, dict) else one) + "\n" for one in events)
+    )
+    return path
+
+
+def kept(folder: DataFolder) -> list[Copy]:
+    with LogReader(folder.path) as reader:
+        entries = reader.all("import", 0, (Kind.COPIES,))
+        return [copy for stored in entries for part in split_parts(stored.body) for copy in copies_of(part)]
+
+
+def tallies(folder: DataFolder) -> list[Tally]:
+    with LogReader(folder.path) as reader:
+        return [tally for stored in reader.all("import", 0, (Kind.TALLIES,)) for tally in tallies_of(stored.body)]
+
+
+def test_rows_are_kept_with_their_own_times_and_the_mark(folder: DataFolder, take: Any, tmp_path: Path) -> None:
+    events = [
+        event(1),
+        event(2, received_time=1_600_000_900),
+        event(3, source="browser", event_time="2020-09-13T12:26:43Z"),
+    ]
+    report = take(lines(tmp_path / "old.jsonl", events))
+    assert {name: report[name] for name in ("lines", "accepted", "refused", "withheld", "skipped_lines")} == {
+        "lines": 3,
+        "accepted": 3,
+        "refused": 0,
+        "withheld": 0,
+        "skipped_lines": 0,
+    }
+    found = kept(folder)
+    assert [copy.event_id for copy in found] == ["order-1", "order-2", "order-3"]
+    assert [copy.source for copy in found] == ["server", "server", "browser"]
+    assert [copy.event_time_ms // 1000 for copy in found] == [1_600_000_001, 1_600_000_002, 1_600_000_003]
+    assert [copy.received_us // 1_000_000 for copy in found] == [1_600_000_001, 1_600_000_900, 1_600_000_003]
+    assert all(copy.marks & Mark.IMPORTED for copy in found)
+    assert all(len(copy.em) == 32 for copy in found)
+
+
+def test_a_csv_file_gives_the_copies_that_json_lines_give(folder: DataFolder, take: Any, tmp_path: Path) -> None:
+    path = tmp_path / "old.csv"
+    path.write_text(
+        "event_name,event_time,event_id,source,action_source,em,value,currency\n"
+        "Purchase,1600000001,order-1,,website,buyer1@mail.example,5.00,INR\n"
+        "Purchase,1600000002,order-2,browser,website,buyer2@mail.example,5.00,INR\n"
+    )
+    take(path)
+    take(lines(tmp_path / "old.jsonl", [event(1), event(2, source="browser")]))
+    by_csv, by_json = kept(folder)[:2], kept(folder)[2:]
+    assert by_csv == by_json
+
+
+def test_refused_rows_are_told_with_their_lines_and_tallied_and_the_others_taken(
+    folder: DataFolder, take: Any, tmp_path: Path
+) -> None:
+    rows = [
+        event(1),
+        "{not json",
+        event(3, user_data={}),
+        "",
+        event(5),
+        event(6, source="radio"),
+        event(7, event_name=""),
+    ]
+    report = take(lines(tmp_path / "old.jsonl", rows))
+    assert (report["lines"], report["accepted"], report["refused"]) == (7, 2, 4)
+    assert [(row["line"], row["reason"]) for row in report["refused_rows"]] == [
+        (2, "malformed_request"),
+        (3, "no_match_keys"),
+        (6, "bad_shape"),
+        (7, "no_event_name"),
+    ]
+    assert all(row["text"] and "['data']" not in row["text"] for row in report["refused_rows"])
+    assert [copy.event_id for copy in kept(folder)] == ["order-1", "order-5"]
+    assert sum(tally.n for tally in tallies(folder)) == 4
+    assert {tally.reason for tally in tallies(folder)} == {
+        "malformed_request",
+        "bad_shape",
+        "no_match_keys",
+        "no_event_name",
+    }
+
+
+def test_withheld_rows_are_tallied_and_counted(folder: DataFolder, take: Any, tmp_path: Path) -> None:
+    assert cli.main(["dataset", "set", "77", "denied_events=withhold"]) == 0
+    report = take(lines(tmp_path / "old.jsonl", [event(1), event(2, consent="denied")]))
+    assert (report["accepted"], report["refused"], report["withheld"]) == (1, 0, 1)
+    assert [(tally.outcome, tally.n) for tally in tallies(folder)] == [("withheld", 1)]
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 10)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_run_twice_under_any_name_it_takes_nothing_twice(folder: DataFolder, take: Any, tmp_path: Path) -> None:
+    path = lines(tmp_path / "old.jsonl", [event(n) for n in range(25)])
+    assert take(path)["accepted"] == 25
+    report = take(path)
+    assert (report["accepted"], report["skipped_lines"]) == (0, 25)
+    copy = tmp_path / "other name.jsonl"
+    copy.write_bytes(path.read_bytes())
+    assert take(copy)["accepted"] == 0
+    assert len(kept(folder)) == 25
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_lines_added_later_are_taken_and_a_changed_file_is_another(
+    folder: DataFolder, take: Any, tmp_path: Path
+) -> None:
+    path = lines(tmp_path / "old.jsonl", [event(n) for n in range(25)])
+    take(path)
+    lines(path, [event(n) for n in range(30)])
+    report = take(path)
+    assert (report["accepted"], report["skipped_lines"], report["lines"]) == (5, 25, 30)
+    lines(path, [event(n) for n in range(15)])  # cut short: its first 10 lines are known, 5 more are not known to be in
+    assert take(path)["skipped_lines"] == 10
+    lines(path, [event(n) for n in range(100, 103)])
+    assert take(path)["accepted"] == 3
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+@pytest.mark.usefixtures("small_chunks")
+def test_interrupted_it_goes_on_where_it_was(
+    folder: DataFolder, take: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    if form == "csv":
+        path = tmp_path / "old.csv"
+        rows = (f"Purchase,{1_600_000_000 + n},order-{n},a{n}@mail.example\n" for n in range(35))
+        path.write_text("event_name,event_time,event_id,em\n" + "".join(rows))
+    else:
+        path = lines(tmp_path / "old.jsonl", [event(n) for n in range(35)])
+    whole = Intake.take
+    calls = 0
+
+    def stopped(self: Intake, dataset: Dataset, packed: bytes) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+        return whole(self, dataset, packed)
+
+    monkeypatch.setattr(Intake, "take", stopped)
+    report = take(path, code=130)
+    assert (report["interrupted"], report["accepted"]) == (True, 20)
+    report = take(path)
+    assert (report["interrupted"], report["accepted"]) == (False, 15)
+    assert [copy.event_id for copy in kept(folder)] == [f"order-{n}" for n in range(35)]
+
+
+@pytest.mark.parametrize("cut", ["before", "after"])
+@pytest.mark.usefixtures("small_chunks")
+def test_a_crash_between_the_log_and_the_note_of_it_neither_loses_nor_doubles(
+    folder: DataFolder, take: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: str
+) -> None:
+    path = lines(tmp_path / "old.jsonl", [event(n) for n in range(25)])
+    from truecount.log.writer import LogWriter
+
+    whole = LogWriter.append
+    calls = 0
+
+    def crashing(self: LogWriter, *arguments: Any, **more: Any) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == 2 and cut == "before":
+            raise MemoryError
+        seq = whole(self, *arguments, **more)
+        if calls == 2:
+            raise MemoryError
+        return seq
+
+    monkeypatch.setattr(LogWriter, "append", crashing)
+    with pytest.raises(MemoryError):
+        take(path)
+    take(path)
+    assert [copy.event_id for copy in kept(folder)] == [f"order-{n}" for n in range(25)]
+
+
+def test_a_chunk_whose_beginning_is_not_in_is_refused(folder: DataFolder) -> None:
+    import msgspec
+
+    with Registry.open(folder.path, read_only=True) as registry:
+        dataset = registry.get("77")
+    chunk = Chunk(b"unknown", b"digest", 10, 1, [(1, json.dumps(event(1)).encode())])
+    with Intake(folder) as intake, pytest.raises(OutOfOrder):
+        intake.take(dataset, msgspec.msgpack.encode(chunk))
+    assert kept(folder) == []
+
+
+def test_a_dataset_made_again_under_its_id_starts_anew(folder: DataFolder, take: Any, tmp_path: Path) -> None:
+    path = lines(tmp_path / "old.jsonl", [event(1)])
+    take(path)
+    assert cli.main(["dataset", "delete", "77", "--yes"]) == 0
+    assert cli.main(["dataset", "create", "Shop", "--id", "77"]) == 0
+    assert take(path)["accepted"] == 1
+
+
+@pytest.mark.parametrize("name", ["old.csv", "nowhere.jsonl"])
+def test_a_file_that_will_not_do_exits_1_in_words(
+    folder: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (tmp_path / "old.csv").write_text("event_name,event_time,emial\nx,1,2\n")
+    assert cli.main(["import", str(tmp_path / name), "--dataset", "77"]) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and name in said.err
+
+
+def test_the_report_for_people_names_lines_and_sums(
+    folder: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = lines(tmp_path / "old.jsonl", [event(1), *("{" for _ in range(25))])
+    assert cli.main(["import", str(path), "--dataset", "77"]) == 0
+    said = capsys.readouterr()
+    assert "1 events taken, 25 refused, 0 withheld" in said.err and "5 more" in said.err
+    assert "malformed_request" in said.out and "the line is no JSON object" in said.out
