@@ -61,7 +61,7 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, int]]:
 
 
 def test_a_page_in_chromium_reports_by_image_form_beacon_and_fetch(
-    system: System, shop: Shop, chromium: str, site: tuple[Path, int], tmp_path: Path
+    chromium: str, system: System, shop: Shop, site: tuple[Path, int], tmp_path: Path
 ) -> None:
     folder, port = site
     (folder / "thanks.html").write_text(PAGE.format(url=system.state["url"], id=shop.id))

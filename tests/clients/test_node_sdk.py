@@ -56,7 +56,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_node_sdk_events_and_hits_of_the_same_sales_merge(system: System, shop: Shop, node: Path) -> None:
+def test_node_sdk_events_and_hits_of_the_same_sales_merge(node: Path, system: System, shop: Shop) -> None:
     assert system.post_hit(shop, ev="Purchase", eid="order-1", cd={"value": "899.00", "currency": "INR"}).status == 200
     environ = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
     command = ["node", "send.js", system.state["url"], shop.id, shop.token, AGENT]

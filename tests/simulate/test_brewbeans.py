@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from itertools import chain, islice
 
 import pytest
@@ -13,6 +14,7 @@ from truecount.simulate.brewbeans import Deed, How, Kind, Report, Shop, Visit
 OPENED_MS = 1_760_000_000_000
 
 
+@cache
 def visits(seed: int, number: int = 1500) -> list[Visit]:
     return list(islice(Shop(seed, OPENED_MS).visits(), number))
 
@@ -22,7 +24,7 @@ def reports(seed: int) -> list[Report]:
 
 
 def test_the_same_seed_gives_the_same_visits_and_another_seed_others() -> None:
-    assert visits(1, 300) == visits(1, 300)
+    assert list(islice(Shop(1, OPENED_MS).visits(), 300)) == visits(1, 300)
     assert visits(1, 300) != visits(2, 300)
 
 
