@@ -275,3 +275,35 @@ def test_the_date_of_an_answer_goes_on(door: RunningDoor) -> None:
     while door.hit().headers["date"] == first:
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_what_all_peers_together_are_sending_is_bounded(door: RunningDoor) -> None:
+    most = door.door.most_body_bytes
+    door.door.most_body_bytes = 250_000
+    try:
+        with door.connect() as one, door.connect() as two:
+            head = b"POST /tr/ HTTP/1.1\r\nHost: x\r\nContent-Length: 200100\r\n\r\n"
+            one.sendall(head + b"x" * 200_000)
+            wait_until(lambda: door.call(lambda: door.door.body_bytes) == 200_000, "the first body")
+            two.sendall(head + b"x" * 200_000)
+            two.shutdown(socket.SHUT_WR)
+            (answer,) = answers_of(read_all(two))
+            assert answer.status == 503
+            assert "retry-after" in answer.headers
+            one.sendall(b"x" * 100)
+            assert one.recv(100).startswith(b"HTTP/1.1 200")
+        wait_until(lambda: door.call(lambda: door.door.body_bytes) == 0, "nothing held")
+    finally:
+        door.door.most_body_bytes = most
+
+
+def test_what_is_pipelined_behind_a_long_request_is_held_back_within_bounds(door: RunningDoor) -> None:
+    """40 MB behind a request of a thousand events: reading stops meanwhile, and all is answered in the end."""
+    events = b'{"data":[' + b",".join(b'{"event_name":"A"}' for _ in range(1000)) + b"]}"
+    target = f"POST /v1.0/{SHOP}/events?access_token={TOKEN} HTTP/1.1\r\nHost: x\r\n".encode()
+    one = target + b"Content-Length: %d\r\n\r\n%b" % (len(events), events)
+    body = b"x" * 200_000
+    other = b"POST /tr/ HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    answers = answers_of(door.raw(one, other * 200, one, hit("behind", CLOSE)))
+    assert [answer.status for answer in answers] == [400] + [200] * 200 + [400, 200]
+    assert ids(door, "behind") == ["behind"]

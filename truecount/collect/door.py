@@ -59,6 +59,9 @@ class Door:
         self.loop = loop
         self.max_body = settings.max_body_bytes
         self.queue_bytes = settings.queue_mb * 1_000_000
+        self.most_body_bytes = 2 * self.queue_bytes
+        """Of bodies that are still being read, on all connections together."""
+        self.body_bytes = 0
         self.most_connections = _most_connections()
         self.counters = Counters(counters_path(folder.path, name))
         self.answers = Answers()

@@ -10,8 +10,9 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Final
 
+from truecount.policy.memo import Memo
+
 MAX_FIELDS: Final = 2000
-_MEMO: Final = 4096
 
 
 def _by_urllib(text: str) -> str:
@@ -28,17 +29,12 @@ except ImportError:  # another yarl, or one without its C part
     pass
 
 
-class _Keys(dict[str, str]):
-    """Unquoted keys. Their set is small and each comes again and again; strange ones are not remembered."""
-
-    def __missing__(self, key: str) -> str:
-        name = unquote(key).strip()
-        if len(self) < _MEMO and len(key) < 64:
-            self[key] = name
-        return name
+def _name_of(key: str) -> str:
+    return (unquote(key) if "%" in key else key).strip()
 
 
-_keys: Final = _Keys()
+_names: Final[Memo[str]] = Memo(_name_of, most=4096, longest=64)
+"""Names are few and come again and again, so that all hits share one text of each."""
 
 
 def fields_of(text: str) -> dict[str, str]:
@@ -51,18 +47,15 @@ def fields_of(text: str) -> dict[str, str]:
     pairs = text.split("&")
     if len(pairs) > MAX_FIELDS:
         raise ValueError(f"more than {MAX_FIELDS} fields")
+    names = _names
+    plain = unquote
     fields: dict[str, str] = {}
     for pair in pairs:
         key, _, value = pair.partition("=")
-        if "%" in key or " " in key:
-            key = _keys[key]
-        fields[key] = unquote(value) if "%" in value else value
+        fields[names[key]] = plain(value) if "%" in value else value
     if len(fields) != len(pairs):  # a key came twice: from the end, so that the first stays
-        order = list(fields)
         for pair in reversed(pairs):
             key, _, value = pair.partition("=")
-            fields[_keys[key] if "%" in key or " " in key else key] = unquote(value) if "%" in value else value
-        fields = {key: fields[key] for key in order}
-    if "" in fields:
-        del fields[""]
+            fields[names[key]] = plain(value) if "%" in value else value
+    fields.pop("", None)
     return fields

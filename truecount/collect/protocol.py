@@ -82,6 +82,7 @@ class DoorProtocol(HttpToolsProtocol):
         self._kept_head: dict[bytes, bytes] | None = None
         self._body: list[bytes] = []
         self._body_size = 0
+        self._body_held = 0
         self._closing = False
         """No further request is read; the connection ends when all is answered."""
         self._discarding = False
@@ -122,6 +123,7 @@ class DoorProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
         self._held.clear()
+        self._release_body()
         running = self._running
         if running is not None:
             running.disconnected = True
@@ -157,8 +159,6 @@ class DoorProtocol(HttpToolsProtocol):
                     self.transport.abort()
             return
         idle = not self._in_message
-        if idle:
-            self.since = self.door.now_s
         self._begun = 0
         self._check_head = len(data) > MAX_HEAD or not idle
         try:
@@ -194,6 +194,7 @@ class DoorProtocol(HttpToolsProtocol):
         self.url = b""
         self._in_message = True
         self._begun += 1
+        self.since = self.door.now_s
         self._in_body = False
         if self._head:
             self._head.clear()
@@ -262,6 +263,12 @@ class DoorProtocol(HttpToolsProtocol):
             self._refuse_body()
         else:
             self._body.append(body)
+            self._body_held += len(body)
+            self.door.body_bytes += len(body)
+            if self.door.body_bytes > self.door.most_body_bytes:
+                self._release_body()
+                text = "Too much is being sent at once: nothing was stored, please send it again.\n"
+                self._refuse_connection(503, text, b"Retry-After: 2\r\n")
 
     def on_message_complete(self) -> None:
         self._in_message = self._in_body = False
@@ -284,7 +291,7 @@ class DoorProtocol(HttpToolsProtocol):
             self._kept_head = None
             if self._body:
                 body = b"".join(self._body) if len(self._body) > 1 else self._body[0]
-                self._body = []
+                self._release_body()
         self._take(self._request(head, body, keep))
 
     def _request(self, head: dict[bytes, bytes], body: bytes, keep: bool, too_large: bool = False) -> Request:
@@ -300,6 +307,7 @@ class DoorProtocol(HttpToolsProtocol):
             if request.head is self._head:
                 request.head = self._head.copy()
             self._held.append(_Held(request))
+            self.flow.pause_reading()  # what is held back is bounded by one read
             return
         self.waiting += 1
         if request.route == PIXEL:
@@ -426,6 +434,8 @@ class DoorProtocol(HttpToolsProtocol):
                 self.door.browser.take(request)
             elif not self.door.server.take(request):
                 self._long = True
+        if not held and not self._write_paused:
+            self.flow.resume_reading()
         if self.is_owing():
             return
         if self._want_100:
@@ -456,10 +466,16 @@ class DoorProtocol(HttpToolsProtocol):
 
     def _refuse_body(self) -> None:
         """The body is too large. Its door tells so, in its own way."""
-        self._body = []
+        self._release_body()
         self._closing = self._discarding = self._lingering = True
         head, self._kept_head = self._kept_head or {}, None
         self._take(self._request(head, b"", False, too_large=True))
+
+    def _release_body(self) -> None:
+        """What was read of a body is handed on, or thrown away."""
+        self.door.body_bytes -= self._body_held
+        self._body_held = 0
+        self._body = []
 
     def _size_of_head(self) -> int:
         pairs = [*self._head.items(), *self._repeated]
