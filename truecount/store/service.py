@@ -69,11 +69,11 @@ def main(argv: list[str] | None = None) -> int:
     # All slots may be taken at once, and the loader and merges need some: a query gets half of what there is.
     memory = settings.engine_memory_mb << 20 or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     limits = Limits(memory_bytes=memory // 2, seconds=settings.query_limit_s)
-    engine = Engine(store, limits=limits, slots=chosen.slots)
     try:
+        engine = Engine(store, limits=limits, slots=chosen.slots)
         migrate(engine.command, engine.rows)
-    except StoreError as error:
-        print(f"engine: {error}", file=sys.stderr, flush=True)
+    except (StoreError, RuntimeError) as error:
+        print(f"engine: {store} cannot be used: {error}", file=sys.stderr, flush=True)
         return 1
     secrets = {USER: folder.secret("engine")}
     if chosen.reader:
