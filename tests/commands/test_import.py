@@ -275,3 +275,22 @@ def test_the_report_for_people_names_lines_and_sums(
     said = capsys.readouterr()
     assert "1 events taken, 25 refused, 0 withheld" in said.err and "5 more" in said.err
     assert "malformed_request" in said.out and "the line is no JSON object" in said.out
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_on_a_backup_made_in_between_it_goes_on_where_the_backup_is(
+    folder: DataFolder, take: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = lines(tmp_path / "old.jsonl", [event(n) for n in range(25)])
+    take(path)
+    assert cli.main(["backup", str(tmp_path / "copy")]) == 0
+    lines(path, [event(n) for n in range(40)])
+    take(path)
+    monkeypatch.setenv("TRUECOUNT_DATA", str(tmp_path / "copy"))
+    assert take(path)["accepted"] == 15
+    # A log older than the notes of it, as when a backup of the log alone is put back.
+    (tmp_path / "copy" / "imports.sqlite").write_bytes((folder.path / "imports.sqlite").read_bytes())
+    import shutil
+
+    shutil.rmtree(tmp_path / "copy" / "log" / "import")
+    assert take(path)["accepted"] == 40

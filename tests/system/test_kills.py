@@ -29,7 +29,9 @@ def kill(system: System, victim: str) -> None:
         system.wait_back(victim, system.signal(victim))
 
 
-@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize(
+    "victim", [pytest.param(victim, marks=[pytest.mark.slow] if victim == "manager" else []) for victim in VICTIMS]
+)
 def test_a_killed_process_loses_nothing_and_doubles_nothing(system: System, victim: str) -> None:
     shop = system.create(f"Kill {victim}")
     with Traffic(system, shop) as traffic:

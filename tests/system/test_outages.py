@@ -75,6 +75,7 @@ def test_import_through_the_running_server_takes_each_row_once(system: System, t
     assert system.events(shop)["Purchase"]["first_time"] == "2020-09-13T12:26:40Z"
 
 
+@pytest.mark.slow
 def test_a_backup_of_a_running_folder_answers_what_the_folder_does(system: System, tmp_path: Path) -> None:
     shop = system.create("Backed up")
     for n in range(5):

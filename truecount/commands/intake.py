@@ -32,7 +32,7 @@ _FIRST_EVENT: Final = "$['data'][0]"
 _SCHEMA: Final = """
 create table if not exists progress (
     dataset text, digest blob, bytes integer, line integer, accepted integer, refused integer, withheld integer,
-    primary key (dataset, digest)
+    seq integer, primary key (dataset, digest)
 );
 create table if not exists pending (
     dataset text, digest blob, bytes integer, line integer, accepted integer, refused integer, withheld integer,
@@ -132,25 +132,27 @@ class Intake:
             before.refused + len(kept.rows),
             before.withheld + kept.withheld,
         )
-        values = (_key(dataset), *msgspec.structs.astuple(mark))
         entries = kept.entries()
+        values = (_key(dataset), *msgspec.structs.astuple(mark), self._writer.next_seq if entries else 0)
         if entries:
             self._state.execute("delete from pending")
-            self._state.execute("insert into pending values (?, ?, ?, ?, ?, ?, ?, ?)", (*values, self._writer.next_seq))
+            self._state.execute("insert into pending values (?, ?, ?, ?, ?, ?, ?, ?)", values)
             self._writer.append(entries, first_us=kept.first_us, last_us=kept.last_us)
         self._done(values)
         return Taken(mark, kept.rows)
 
     def _settle(self) -> None:
-        """Decide of a chunk that a crash cut: it is in when the log has the entry that it was to become."""
-        for *values, seq in self._state.execute("select * from pending").fetchall():
-            if self._writer.next_seq > seq:
-                self._done(tuple(values))
-        self._state.execute("delete from pending")
+        """Decide of a chunk that a crash cut: it is in when the log has the entry that it was to become.
+
+        The same holds of all others: what a log that was put back from an older copy does not have, is not in.
+        """
+        for values in self._state.execute("select * from pending").fetchall():
+            self._done(values)
+        self._state.execute("delete from progress where seq >= ?", (self._writer.next_seq,))
 
     def _done(self, values: tuple[Any, ...]) -> None:
         self._state.execute("begin immediate")
-        self._state.execute("insert or replace into progress values (?, ?, ?, ?, ?, ?, ?)", values)
+        self._state.execute("insert or replace into progress values (?, ?, ?, ?, ?, ?, ?, ?)", values)
         self._state.execute("delete from pending")
         self._state.execute("commit")
 

@@ -37,16 +37,19 @@ def backup(folder: Path, target: Path, *, progress: Callable[[Path, int], None] 
     partial.mkdir(mode=0o700, parents=True)
     told = progress or (lambda path, size: None)
     try:
-        # State first, log last: where the log is ahead, it wins over settings, and an import begins a part again.
-        for state in (source.control, source.path / "imports.sqlite"):
-            if state.exists():
-                told(state, _copy_database(state, partial / state.name))
+        # Settings before the log: where the log is ahead, it wins. Notes of imports after it: notes of what the copied
+        # log does not have are dropped when they are next read, while rows without a note would be taken twice.
+        if source.control.exists():
+            told(source.control, _copy_database(source.control, partial / source.control.name))
         (partial / "keys").mkdir(mode=0o700)
         for key in sorted(source.keys.glob("*.key")):
             told(key, _copy_file(key, partial / "keys" / key.name))
         for door in doors_of(source.path):
             _copy_door(log_folder(source.path) / door, log_folder(partial) / door, told)
         log_folder(partial).mkdir(exist_ok=True)
+        imports = source.path / "imports.sqlite"
+        if imports.exists():
+            told(imports, _copy_database(imports, partial / imports.name))
         _copy_file(source.path / "truecount.version", partial / "truecount.version")
         size = sum(path.stat().st_size for path in partial.rglob("*") if path.is_file())
         sync_folder(partial)

@@ -1,6 +1,6 @@
 """The answers of the manager's API and of commands that open a folder themselves: the same functions for both.
 
-Shapes are the fixed interface: see docs/interface.md.
+Shapes are the fixed interface: keys may be added, those that are there stay.
 """
 
 from __future__ import annotations
