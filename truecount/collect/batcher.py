@@ -31,6 +31,9 @@ SLOW_COMMIT_S: Final = 0.02
 HIT_BYTES: Final = 600
 """What a hit that waits counts for in the queue: about what one holds in memory."""
 
+ANSWER_BYTES: Final = 200
+"""What an answer that waits counts for."""
+
 log: Final = logging.getLogger("truecount.collect")
 
 Private = tuple[str, str]
@@ -45,11 +48,11 @@ class Receiver(Protocol):
 
 
 class HitKept(msgspec.Struct, gc=False):
-    """A hit to be kept. `otherwise` is its answer where the copy turns out to be one that cannot be packed."""
+    """A hit to be kept. `otherwise` gives its answer where the copy turns out to be one that cannot be packed."""
 
     copy: Copy
     private: Private
-    otherwise: bytes
+    otherwise: Callable[[], bytes]
 
 
 class HitRefused(msgspec.Struct, gc=False):
@@ -99,8 +102,8 @@ class _Batch(msgspec.Struct, gc=False):
 class Batcher:
     """Collects what is decided within one turn of the loop, commits it, answers it.
 
-    `begin_turn` is called at the first request of a turn. Bounds: `queue_bytes` and `queue_requests` that wait; above
-    them `is_full` is true, and the doors answer 503 at once.
+    `begin_turn` is called at the first request of a turn. Where more than `queue_bytes` wait, `is_full` is true, and
+    the doors answer 503 at once.
     """
 
     def __init__(
@@ -111,14 +114,12 @@ class Batcher:
         counters: Counters,
         *,
         queue_bytes: int,
-        queue_requests: int,
     ) -> None:
         self._loop = loop
         self._writer = writer
         self._answers = answers
         self._counters = counters
         self._queue_bytes = queue_bytes
-        self._queue_requests = queue_requests
         self.waiters: list[Waiter] = []
         self.waiting_bytes = 0
         self.scheduled = False
@@ -139,7 +140,7 @@ class Batcher:
             self.scheduled = True
             self._loop.call_soon(self.flush)
 
-    def hand_in(self, receiver: Receiver, answer: bytes, payload: Payload | None, size: int = 0) -> None:
+    def hand_in(self, receiver: Receiver, answer: bytes, payload: Payload | None, size: int = ANSWER_BYTES) -> None:
         """An answer to be sent once the payload is on disk. `size` is what it holds in memory, for the bound."""
         self.waiters.append((receiver, answer, payload))
         self.waiting_bytes += size
@@ -149,10 +150,7 @@ class Batcher:
     @property
     def is_full(self) -> bool:
         """Whether more waits than is allowed."""
-        return (
-            self.waiting_bytes + self._committing_bytes > self._queue_bytes
-            or len(self.waiters) + self._committing > self._queue_requests
-        )
+        return self.waiting_bytes + self._committing_bytes > self._queue_bytes
 
     @property
     def queued_bytes(self) -> int:
@@ -254,7 +252,7 @@ class Batcher:
                 except Exception as error:
                     log.error("a hit was kept by the policy and cannot be packed: %s", type(error).__name__)
                     refused = HitRefused(payload.copy.dataset, Reason.UNREADABLE)
-                    sorted_out.append((receiver, payload.otherwise, refused))
+                    sorted_out.append((receiver, payload.otherwise(), refused))
                     continue
                 kept.append(payload)
             sorted_out.append(waiter)

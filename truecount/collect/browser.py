@@ -6,6 +6,7 @@ hit is not counted, and 503 where nothing can be stored.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from truecount.collect.batcher import HIT_BYTES, HitKept, HitRefused
@@ -93,7 +94,7 @@ class BrowserDoor:
                         answer = answers.hit(post=post, keep=request.keep, origin=origin)
                     else:
                         answer = answers.pixel
-                    otherwise = answers.hit(Reason.UNREADABLE, post=post, keep=request.keep, origin=origin)
+                    otherwise = partial(answers.hit, Reason.UNREADABLE, post=post, keep=request.keep, origin=origin)
                     batcher.hand_in(
                         request.receiver,
                         answer,

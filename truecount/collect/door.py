@@ -38,7 +38,6 @@ from truecount.settings import Settings
 STOP_S: Final = 4.0
 """After SIGTERM: so long for what is under way, then the process ends."""
 MOST_CONNECTIONS: Final = 20_000
-QUEUE_REQUESTS: Final = 50_000
 ROLL_EVERY_S: Final = 60
 
 log: Final = logging.getLogger("truecount.collect")
@@ -74,7 +73,6 @@ class Door:
             self.answers,
             self.counters,
             queue_bytes=self.queue_bytes,
-            queue_requests=QUEUE_REQUESTS,
         )
         self.relay = Relay(manager_port, self.counters)
         self.config = uvicorn.Config(
