@@ -37,7 +37,7 @@ class DigestColumn(NamedTuple):
 
 def digest_column(key: str, column: Sequence[Any], countries: Sequence[str] | None, last_year: int) -> DigestColumn:
     """Normalise and hash a column. Values are texts, numbers, lists of these, or None."""
-    texts = _single_texts(column)
+    texts = single_texts(column)
     if texts is not None and "" not in texts:
         if len(texts[0]) >= 64:
             found = _already_hashed(texts)
@@ -80,7 +80,7 @@ def sha256s(parts: Sequence[bytes]) -> list[bytes]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _single_texts(column: Sequence[Any]) -> list[str] | None:
+def single_texts(column: Sequence[Any]) -> list[str] | None:
     """A column in which each event has exactly one text; else None."""
     kinds = set(map(type, column))
     if kinds == {list}:
@@ -126,17 +126,18 @@ def _phones(texts: list[str], countries: Sequence[str] | None) -> list[bytes] | 
         return None
     found = sha256s(parts)
     if countries is not None:
-        codes = _codes
-        for row, (part, country) in enumerate(zip(parts, countries, strict=True)):
-            if not country:
-                continue
-            code = codes[country]
-            if part.startswith(code):
-                clear = part[len(code)] != 48 and (len(part) >= CLEAR_DIGITS or texts[row][0] == "+")
-            else:
-                clear = texts[row][0] == "+" or code == b"?"
-            if not clear:
-                found[row] = digests("ph", texts[row], country)[0]
+        codes = [_codes[country] for country in countries]
+        doubtful = [
+            row
+            for row, (part, code, text) in enumerate(zip(parts, codes, texts, strict=True))
+            if not (
+                (part[len(code)] != 48 and (len(part) >= CLEAR_DIGITS or text[0] == "+"))
+                if part.startswith(code)
+                else text[0] == "+" or code == b"?"
+            )
+        ]
+        for row in doubtful:
+            found[row] = digests("ph", texts[row], countries[row])[0]
     return found
 
 
@@ -164,10 +165,15 @@ def _memoised(key: str) -> Callable[[str], bytes]:
     return by_country if key in _by_country else lambda text: digests(key, text)[0]
 
 
+def _code_of(country: str) -> bytes:
+    """A calling code to compare digits with; what no digits start with where there is none."""
+    return (calling_code(country) if country else "").encode() or b"?"
+
+
 _memos: Final[dict[str, Memo[bytes]]] = {
     key: Memo(_memoised(key), most=16_384, longest=64) for key in sorted(_memo_keys)
 }
-_codes: Final[Memo[bytes]] = Memo(lambda country: calling_code(country).encode() or b"?", most=512, longest=8)
+_codes: Final[Memo[bytes]] = Memo(_code_of, most=512, longest=8)
 
 
 def _one_by_one(key: str, column: Sequence[Any], countries: Sequence[str] | None, last_year: int) -> DigestColumn:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any, Final
 
 import msgspec
 
 from truecount.policy.calm import is_calm
+from truecount.policy.events import NO_RAW
 from truecount.policy.loose_json import MAX_DEPTH, deeper_than, encoded, loads
 from truecount.policy.money import currency_of, value_e4_of
 from truecount.policy.scrub import placed, scrub_id, scrub_json, scrub_text
@@ -40,13 +42,10 @@ _CUSTOM_FIELDS: Final = Custom.__struct_fields__
 
 def read_custom_data(rows: Slice) -> None:
     """Read money, order and item out of custom_data, and keep its JSON text without contact data."""
-    raws = [event.custom_data for event in rows.events]
-    lengths = list(map(len, map(bytes, raws)))
-    if not any(lengths):
-        _check_money(rows, None)
+    raws = [_NULL if event.custom_data is NO_RAW else event.custom_data for event in rows.events]
+    if raws.count(_NULL) == rows.n:
+        _check_money(rows)
         return
-    if not all(lengths):
-        raws = [raw if length else _NULL for raw, length in zip(raws, lengths, strict=True)]
     try:
         customs: list[Any] = _customs(b"[" + b",".join(raws) + b"]")
         joined = b"\x1e".join(raws)
@@ -73,11 +72,12 @@ def read_custom_data(rows: Slice) -> None:
             if removed:
                 texts[row] = clean
                 rows.take(row, placed("custom_data", removed))
-    for row, text in enumerate(texts):
-        if text.count("{") + text.count("[") > MAX_DEPTH and _too_deep(text):
-            rows.fail(row, Reason.TOO_DEEP, "custom_data")
+    if max(map(str.count, texts, repeat("{"))) + max(map(str.count, texts, repeat("["))) > MAX_DEPTH:
+        for row, text in enumerate(texts):
+            if _too_deep(text):
+                rows.fail(row, Reason.TOO_DEEP, "custom_data")
     rows.columns["custom_data"] = texts
-    _check_money(rows, found)
+    _check_money(rows)
     _check_leads(rows, found)
 
 
@@ -176,7 +176,7 @@ def ids_of(rows: Slice, name: str, column: Sequence[Any]) -> list[str]:
     return texts
 
 
-def _check_money(rows: Slice, found: dict[str, Any] | None) -> None:
+def _check_money(rows: Slice) -> None:
     names = rows.columns["event_name"]
     if "Purchase" not in names:
         return

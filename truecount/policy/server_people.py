@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from truecount.policy.address import shorten, weak_of
-from truecount.policy.digest_columns import digest_column, texts_of
+from truecount.policy.digest_columns import digest_column, single_texts, texts_of
 from truecount.policy.keys import MUST_BE_HASHED, digests, is_hashed, md5s
 from truecount.policy.memo import Memo
 from truecount.policy.places import country_code
@@ -24,6 +24,8 @@ _country: Final[Memo[str]] = Memo(lambda text: country_code(text) if len(text) <
 _ipv4s: Final = re.compile(
     r"(?:(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\n)++"
 ).fullmatch
+_judged: Final = Memo(lambda agent: _words_of(*visitor_of(agent)), most=4096, longest=512)
+_UNMARKED: Final = frozenset((Visitor.PERSON.value, Visitor.UNKNOWN.value))
 _browser_ids: Final = re.compile(rf"(?:fb\.[0-9]{{1,2}}\.[0-9]{{1,20}}\.[A-Za-z0-9_-]++{SEPARATOR})++").fullmatch
 
 
@@ -40,10 +42,10 @@ def find_visitors(rows: Slice) -> None:
             columns["address"] = list(map(shorten, rows.addresses))
     if "client_user_agent" in user:
         rows.agents = agents = values(user["client_user_agent"])
-        judged = list(map(visitor_of, agents))
+        judged = [_judged[agent] for agent in agents]
         columns["browser"] = [family for family, _ in judged]
-        columns["visitor"] = kinds = [str(kind) for _, kind in judged]
-        if not {Visitor.PERSON, Visitor.UNKNOWN}.issuperset(kinds):
+        columns["visitor"] = kinds = [kind for _, kind in judged]
+        if not _UNMARKED.issuperset(kinds):
             for row, kind in enumerate(kinds):
                 if kind == Visitor.TOOL:
                     rows.mark(row, Mark.TOOL)
@@ -51,6 +53,10 @@ def find_visitors(rows: Slice) -> None:
                     rows.mark(row, Mark.BOT)
     if rows.addresses is not None and rows.agents is not None:
         columns["weak"] = weak_column(rows.request.weak_key, rows.addresses, rows.agents, plain)
+
+
+def _words_of(family: str, kind: Visitor) -> tuple[str, str]:
+    return family, kind.value
 
 
 def weak_column(weak_key: bytes, addresses: Sequence[str], agents: Sequence[str], plain: bool) -> list[int]:
@@ -72,13 +78,17 @@ def hash_keys(rows: Slice) -> None:
     user = rows.user
     default = rows.settings.country.lower()
     if "country" in user:
-        countries = [_country[text] if type(text) is str else _first_country(text) for text in _first(user["country"])]
+        texts = single_texts(user["country"])
+        if texts is not None:
+            countries = [_country[text] for text in texts]
+        else:
+            countries = list(map(_first_country, user["country"]))
         rows.countries = [country or default for country in countries] if default else countries
     elif default:
         rows.countries = [default] * rows.n
     last_year = 1970 + rows.request.received_us // YEAR_US
     strict = rows.settings.strict_hashing
-    raw = False
+    raw = all_raw = False
     for key in DIGEST_KEYS:
         column = user.get(key)
         if column is None:
@@ -92,34 +102,24 @@ def hash_keys(rows: Slice) -> None:
                     rows.unmatched.setdefault(row, {})[key] = md5s(key, texts_of(column[row]))
         if found.raw is not False and key in MUST_BE_HASHED:
             raw = True
+            all_raw = all_raw or found.raw is True
             if strict:
                 for row, is_raw in enumerate([True] * rows.n if found.raw is True else found.raw):
                     if is_raw:
                         rows.fail(row, Reason.UNHASHED_STRICT, "user_data", key)
-    if raw:
+    if all_raw:
+        rows.notes.append("unhashed")
+    elif raw:
         _note_raw(rows)
 
 
 def _note_raw(rows: Slice) -> None:
     """Contact data that came unhashed is a finding: one a copy, whichever keys it was."""
     plain = [rows.user[key] for key in DIGEST_KEYS if key in rows.user and key in MUST_BE_HASHED]
-    mail = rows.user.get("em") or rows.user.get("ph")
-    if mail is not None and all(mail) and not any(map(_any_hashed, mail)):
-        rows.notes.append("unhashed")
-        return
     for row in range(rows.n):
         texts = [text for column in plain for text in texts_of(column[row])]
         if not all(map(is_hashed, texts)):
             rows.note(row, "unhashed")
-
-
-def _any_hashed(value: Any) -> bool:
-    text = value[0] if type(value) is list and value else value
-    return not isinstance(text, str) or (len(text) >= 32 and is_hashed(text))
-
-
-def _first(column: Sequence[Any]) -> list[Any]:
-    return [value[0] if type(value) is list and value else value for value in column]
 
 
 def _first_country(value: Any) -> str:
