@@ -138,7 +138,7 @@ def check_match_keys(rows: Slice) -> None:
     for column in strong:
         if all(column):
             return
-    user = rows.user
+    user, others = rows.user, rows.columns.get("other_keys")
     for row in range(rows.n):
         keys: set[str] = {name for name in DIGEST_KEYS if name in rows.columns and rows.columns[name][row]}
         keys.update(rows.unmatched.get(row, ()))
@@ -148,7 +148,7 @@ def check_match_keys(rows: Slice) -> None:
         if rows.agents and rows.agents[row].strip():
             keys.add("client_user_agent")
         keys.update(name for name in PLAIN_KEYS if name in user and str(user[name][row] or "").strip())
-        keys.update(name for name in RARE_DIGEST_KEYS if name in (rows.columns.get("other_keys") or [{}] * rows.n)[row])
+        keys.update(name for name in RARE_DIGEST_KEYS if others is not None and name in (others[row] or ()))
         if not keys or any(keys <= broad for broad in BROAD_KEYS):
             rows.fail(row, Reason.NO_MATCH_KEYS, "user_data")
 
