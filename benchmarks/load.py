@@ -13,7 +13,7 @@ import re
 import sys
 import time
 from collections import deque
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -119,8 +119,7 @@ class Line(asyncio.Protocol):
         self.began = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
         self.sender.free(self)
 
     def send(self, request: tuple[float, bytes, int, int]) -> None:
