@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 
 from benchmarks.tools import CannotMeasure, machine, say
 
@@ -28,7 +29,7 @@ def main() -> int:
     flags = ("--doors", str(given.doors)) if given.doors else ()
     from benchmarks import doors, small, sustain
 
-    todo = {
+    todo: dict[str, Callable[[], object]] = {
         "doors": lambda: doors.run(given.rounds),
         "start": small.start,
         "visible": small.visible,

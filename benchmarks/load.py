@@ -18,8 +18,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from benchmarks import raw
-from truecount.simulate.brewbeans import Deed as ShopDeed
-from truecount.simulate.brewbeans import How, Report
+from truecount.simulate.brewbeans import BAGS, HOST, Deed, How, Report
 from truecount.simulate.hits import pairs_of, query_of
 
 EVENTS_OF_TEN: Final = 18
@@ -73,14 +72,14 @@ class Material:
         self.events: list[bytes] = []
         crowd = raw.people(CROWD)
         for at, person in enumerate(crowd):
-            deed = ShopDeed(
-                at_ms=0, name=NAMES[at % len(NAMES)], person=person, url=f"{raw.HOST}/p/{at}?utm_source=meta",
+            deed = Deed(
+                at_ms=0, name=NAMES[at % len(NAMES)], person=person, url=f"{HOST}/p/{at}?utm_source=meta",
                 event_id=ID.decode(), order=f"o-{at}" if at % len(NAMES) == 0 else "", value=89900,
-                bag=raw.BAGS[at % len(raw.BAGS)],
+                bag=BAGS[at % len(BAGS)],
             )  # fmt: skip
             head, tail = self._hit(deed, plan).split(ID)
             self.hits.append((head, tail))
-            view = ShopDeed(at_ms=0, name="PageView", person=person, url=f"{raw.HOST}/p/{at}?utm_source=meta")
+            view = Deed(at_ms=0, name="PageView", person=person, url=f"{HOST}/p/{at}?utm_source=meta")
             self.views.append(self._hit(view, plan))
             event = raw.raw_event(person, at, int(TIME))
             event["event_name"] = deed.name
@@ -92,7 +91,7 @@ class Material:
         self.post = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "
 
     @staticmethod
-    def _hit(deed: ShopDeed, plan: Plan) -> bytes:
+    def _hit(deed: Deed, plan: Plan) -> bytes:
         report = Report(deed=deed, how=How.IMAGE, after_ms=0)
         query = query_of([pair for pair in pairs_of(report, plan.dataset, raw.OPENED_MS) if pair[0] != "ts"])
         lines = (
@@ -102,7 +101,7 @@ class Material:
             "Accept: image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
             "Accept-Encoding: gzip, deflate, br, zstd",
             "Accept-Language: en-IN,en;q=0.9",
-            f"Referer: {raw.HOST}/",
+            f"Referer: {HOST}/",
             "Sec-Fetch-Dest: image",
         )
         return ("\r\n".join(lines) + "\r\n\r\n").encode()

@@ -39,9 +39,7 @@ def start(rounds: int = 5) -> None:
             bare.append(time.perf_counter() - began)
     ratio = Spread.of([a / b for a, b in zip(ours, bare, strict=True)])
     say(f"start to ready / engine   {ratio.text()}    bar < 3 s")
-    say(
-        f"  empty folder to all ready {Spread.of(ours).text()} s; the bare engine {Spread.of(bare).text()}"
-    )
+    say(f"  empty folder to all ready {Spread.of(ours).text()} s; the bare engine {Spread.of(bare).text()}")
 
 
 def visible(rate: float = 1000.0, seconds: float = 30.0) -> None:
