@@ -12,9 +12,7 @@ from truecount.policy.errors import RequestRefused
 from truecount.policy.server import SLICE, Kept, ServerRequest, keep_slice
 
 NOW_S = 1_791_212_460
-AGENT = (
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
-)
+AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36"
 
 
 def dataset(**settings: Any) -> Dataset:

@@ -69,7 +69,7 @@ def test_options_beside_data_are_read() -> None:
         "upload_tag": "june",
         "dry_run": "true",
     }
-    body = body_of_json(json.dumps({"data": EVENTS, **options}).encode())
+    body = body_of_json(json.dumps({"data": EVENTS, "dry_run": "true", **options}).encode())
     assert (body.access_token, body.test_event_code, body.partner_agent, body.upload_tag, body.dry_run) == (
         "t",
         "77",

@@ -178,10 +178,14 @@ def _name(text: str) -> tuple[str, ...]:
     return _distinct(*both, *(unicodedata.normalize("NFC", one) for one in both))
 
 
-def _ascii_places(text: str) -> tuple[str, str]:
-    """Other programs' readings of a place: accents taken off, and letters that are not ASCII dropped."""
+def _ascii_places(text: str) -> tuple[str, ...]:
+    """Other programs' readings of a place: accents taken off, and letters that are not ASCII dropped.
+
+    Not where less than half is left of it: Łódź and Đđ would meet as "d".
+    """
     dropped = _not_ascii_alnum.sub("", text)
-    return _not_ascii_alnum.sub("", folded(text)), dropped if dropped[:1].isalpha() else ""
+    both = _not_ascii_alnum.sub("", folded(text)), dropped if dropped[:1].isalpha() else ""
+    return tuple(one for one in both if 2 * len(one) >= len(text))
 
 
 def _place(text: str) -> tuple[str, ...]:
