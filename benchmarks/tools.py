@@ -125,7 +125,7 @@ def wait_until(
     while not ready():
         if process.poll() is not None or time.monotonic() > until:
             said = words.read_text(errors="replace").strip()
-            raise CannotMeasure(f"{process.args} did not get ready:\n{said[-2000:]}")
+            raise CannotMeasure(f"{process.args!r} did not get ready:\n{said[-2000:]}")
         time.sleep(0.01)
 
 

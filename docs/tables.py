@@ -74,7 +74,7 @@ REASONS: Final[dict[Reason, str]] = {
 OUTCOMES: Final = {
     Reason.CONSENT_DENIED: "withheld",
     Reason.NO_ORIGINAL: "set aside",
-    Reason.UNREADABLE: "set aside",
+    Reason.UNREADABLE: "refused at a door, set aside by the loader",
 }
 MARKS: Final[dict[Mark, str]] = {
     Mark.TEST: "came with a test_event_code; counted unless the dataset says not",
