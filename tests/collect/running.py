@@ -90,9 +90,12 @@ class RunningDoor:
         values = read_settings({"data": str(folder.path), "reserve_mb": "0", **settings}, environ={})
         ready = threading.Event()
         self.failure: BaseException | None = None
+        self.faults: list[dict[str, Any]] = []
+        """What was raised where nobody caught it: there must be nothing."""
 
         async def whole() -> None:
             self.loop = asyncio.get_running_loop()
+            self.loop.set_exception_handler(lambda _, context: self.faults.append(context))
             self.stopping = asyncio.Event()
 
             def on_ready(door: Door) -> None:
@@ -120,6 +123,7 @@ class RunningDoor:
             self.loop.call_soon_threadsafe(self.stopping.set)
             self.thread.join(PATIENCE_S)
         assert not self.thread.is_alive()
+        assert self.faults == []
         if self.failure is not None:
             raise self.failure
 

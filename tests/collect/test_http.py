@@ -236,7 +236,8 @@ def test_a_peer_that_is_too_slow_is_left(door: RunningDoor, sent: bytes, limit_s
 
 def test_a_peer_that_does_not_read_its_answers_is_not_read_from_either(door: RunningDoor) -> None:
     with door.connect() as connection:
-        connection.settimeout(0.5)
+        connection.settimeout(0.2)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
         request = hit("unread") * 100
         sent = 0
         try:

@@ -85,6 +85,7 @@ class Door:
         self.server = ServerDoor(self)
         self.datasets: dict[str, Dataset] = {}
         self.tokens: frozenset[bytes] = frozenset()
+        self.stopping = False
         self.bytes_received = 0
         self.now_s = time.monotonic()
         self._secret = folder.weak_key()
@@ -154,6 +155,9 @@ class Door:
         """Answer what is under way, write the last tallies, let go of the log. Takes STOP_S at most."""
         until = time.monotonic() + STOP_S
         self._ticking.cancel()
+        for _ in range(3):
+            await asyncio.sleep(0)  # what was accepted just now is read and answered too
+        self.stopping = True
         connections = self.server_state.connections
         for connection in list(connections):
             connection.shutdown()

@@ -115,7 +115,10 @@ class DoorProtocol(HttpToolsProtocol):
         self.client = (self._peer, int(peer[1])) if self._peer else None
         self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         self.since = door.now_s
-        if len(self.connections) > door.most_connections:
+        if door.stopping:
+            self._closing = True
+            transport.close()
+        elif len(self.connections) > door.most_connections:
             self._closing = True
             transport.write(door.answers.plain(503, "Too many connections.\n", extra=b"Retry-After: 5\r\n", keep=False))
             transport.close()

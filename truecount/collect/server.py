@@ -107,6 +107,7 @@ class ServerDoor:
     def __init__(self, door: Door) -> None:
         self._door = door
         self._jobs: deque[_Job] = deque()
+        self._scheduled = False
         self.job_bytes = 0
 
     @property
@@ -143,12 +144,17 @@ class ServerDoor:
             return True
         self.job_bytes += len(request.body)
         self._jobs.append(job)
-        if len(self._jobs) == 1:
-            door.loop.call_soon(self._go_on)
+        self._schedule()
         return False
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._door.loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
         """One slice of the oldest request; the loop turns between slices."""
+        self._scheduled = False
         job = self._jobs[0]
         door = self._door
         done = True
@@ -166,8 +172,8 @@ class ServerDoor:
             self._jobs.popleft()
             self.job_bytes -= len(job.request.body)
             door.resume(job.request.receiver)
-        if self._jobs:
-            door.loop.call_soon(self._go_on)
+        if self._jobs:  # the connection that went on may have brought the next one, and scheduled it
+            self._schedule()
 
     # Steps
 
