@@ -26,6 +26,7 @@ MONTH_US = 31 * 86_400_000_000
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "WAITS_S", (0.0,))
+    monkeypatch.setattr(loading, "HOLD_S", 0.05)
 
 
 def load_all(log: MemoryLog, tables: Any, rows: int = 50_000) -> Loader:
@@ -321,6 +322,51 @@ def test_a_log_that_cannot_be_read_is_said_and_tried_again(tables: Store, capsys
         loader.stop()
     assert capsys.readouterr().err.count("input/output error") == 1
     assert places_in(tables) == [("d", 1, 0)]
+
+
+def test_a_door_whose_log_cannot_be_read_does_not_hold_up_the_others(tables: Store) -> None:
+    class Damaged(MemoryLog):
+        broken = ""
+
+        def read(self, door: str, after_seq: int = 0, limit_bytes: int = 1 << 20) -> list[Any]:
+            if door == self.broken:
+                raise OSError("input/output error")
+            return super().read(door, after_seq, limit_bytes)
+
+    log = Damaged()
+    for door in ("a", "b"):
+        log.append(door, entry_of([a_copy(1), a_copy(2, received_us=START_US + MONTH_US)]))
+    load_all(log, Remote(tables))
+    partition = tables.query_rows("SELECT DISTINCT _partition_id FROM copies ORDER BY 1")[1][0]
+    tables.command(f"ALTER TABLE copies DROP PARTITION ID '{partition}'")
+    # At a start that finds the last batch half there, one door cannot be read.
+    log.broken = "a"
+    seq = {door: log.append(door, entry_of([a_copy(3)])) for door in ("a", "b")}
+    loader = Loader(Remote(tables), log, pause_s=0.01)
+    loader.start()
+    try:
+        assert loader.wait({"b": seq["b"]}, 60)
+        assert places_in(tables) == [("a", 1, 0), ("b", 1, 0), ("b", 1, 1), ("b", 2, 0)]
+        assert "input/output" in loader.state().error
+        log.broken = ""
+        assert loader.wait(seq, 60)
+        assert loader.wait({}, 60)
+    finally:
+        loader.stop()
+    assert places_in(tables) == [(door, at, pos) for door in ("a", "b") for at, pos in ((1, 0), (1, 1), (2, 0))]
+    assert loader.state().error == ""
+
+
+def test_a_backlog_of_one_door_does_not_keep_the_next_one_waiting(tables: Store) -> None:
+    log = MemoryLog()
+    for number in range(40):
+        log.append("a", entry_of([a_copy(number)]))
+    log.append("b", entry_of([a_copy(99)]))
+    loader = Loader(Remote(tables), log, batch_rows=5)
+    loader.recover()
+    loader.step()
+    loader.step()
+    assert loader.state().doors["b"] == 1
 
 
 def _mixed_log() -> MemoryLog:

@@ -101,7 +101,7 @@ class Engine:
         `settings` are this query's own. A `guarded` query may only read, within the engine's limits. `mark` is what
         `cancel` knows it by. QueryFailed, QueryTooHeavy.
         """
-        with self._slots, self._session(settings, guarded, database, mark) as session:
+        with self._slot(), self._session(settings, guarded, database, mark) as session:
             if guarded and (why := refusal(session._conn.classify_query(sql), sql)):
                 raise query_error(f"Code: 164. DB::Exception: {why} (READONLY)", 164)
             try:
@@ -175,6 +175,15 @@ class Engine:
         self._main.close()
 
     @contextmanager
+    def _slot(self) -> Iterator[None]:
+        if not self._slots.acquire(timeout=self.limits.seconds or None):
+            raise query_error("Code: 202. DB::Exception: Too many queries run. (TOO_MANY_SIMULTANEOUS_QUERIES)", 202)
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    @contextmanager
     def _session(
         self, settings: Mapping[str, str] | None, guarded: bool, database: str, mark: str
     ) -> Iterator[chdb.state.sqlitelike.Connection]:
@@ -187,8 +196,7 @@ class Engine:
                 chosen["readonly"] = "1"  # last: after it, nothing can be set
             try:
                 session.query(f"USE {_quoted(database)}")
-                for name, value in chosen.items():
-                    session.query(f"SET {_name(name)} = {_text(value)}")
+                session.query("SET " + ", ".join(f"{_name(name)} = {_text(value)}" for name, value in chosen.items()))
             except RuntimeError as error:
                 raise _failure(str(error)) from None
             yield session

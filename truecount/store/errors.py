@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Final
 
-HEAVY: Final = frozenset({158, 159, 160, 241, 307, 396, 473})
-"""ClickHouse codes of a query that was too much: rows, time, estimated time, memory, bytes, result, deadlock wait."""
+HEAVY: Final = frozenset({158, 159, 160, 202, 241, 307, 396, 473})
+"""ClickHouse codes of what was too much: rows, time, queries at a time, memory, bytes, result, waiting for a lock."""
 
 
 class StoreError(Exception):

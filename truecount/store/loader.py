@@ -1,9 +1,9 @@
 """The loader: entries of the log into the store, each exactly once, in batches.
 
 A batch is written down (table batches: which entries) before its rows are inserted. An insert may end half done: the
-process is killed, the disk is full. So whenever it is not known how one ended, what is there of the batch is looked up
-by offset, and what is missing is inserted. Earlier batches are whole: the next one is written down only after the rows
-of this one were counted.
+process is killed, the disk is full. So whenever it is not known how one ended, what is there of a door's last batch is
+looked up by offset, and what is missing is inserted. Earlier batches are whole: the next one is written down only after
+the rows of this one were counted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import msgspec
 import numpy as np
@@ -26,12 +26,18 @@ from .deletion import Deletions
 from .errors import QueryFailed, StoreRefused
 from .sift import Rows, copy_aside, halves, rows_of
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+T = TypeVar("T")
 BATCH_ROWS: Final = 50_000
 PAUSE_S: Final = 0.2
 """Time between two batches when little comes."""
 READ_BYTES: Final = 8 * 1024 * 1024
 WAITS_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Pauses before a batch that failed is tried again; the last one is repeated."""
+HOLD_S: Final = 5.0
+"""A door whose log cannot be read is tried again after so long."""
 TRIES: Final = 3
 """So often a batch fails for an unknown reason before it is searched for the copy at fault."""
 
@@ -103,9 +109,13 @@ class Loader:
         self._batch = 0
         self._totals: dict[str, int] = {}
         self._current_us = clock() // 1000
+        self._more = False
         self._caught_up = False
         self._recovered = False
         self._error = ""
+        self._held: dict[str, float] = {}
+        self._troubles: dict[str, str] = {}
+        self._said: dict[str, str] = {}
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._changed = threading.Condition()
@@ -124,7 +134,7 @@ class Loader:
                 self._batch,
                 self._recovered,
                 self._caught_up,
-                self._error,
+                self._error or next(iter(self._troubles.values()), ""),
             )
 
     def wait(self, needed: Mapping[str, int], timeout_s: float) -> bool:
@@ -154,16 +164,22 @@ class Loader:
     # One step
 
     def recover(self) -> None:
-        """Find out how far the store is, and fill in what is missing of the last batch."""
+        """Find out how far the store is, and fill in what is missing of each door's last batch.
+
+        StoreRefused when the store is ahead of the log. A door whose log cannot be read is held back, the others go on.
+        """
         found = [
             (str(door), int(batch), int(first), int(last))
             for door, batch, first, last in self._engine.rows(
                 "SELECT door, batch, first_seq, last_seq FROM batches FINAL ORDER BY door"
             )
         ]
+        self._held.clear()
+        self._troubles.clear()
         for door, _, _, last in found:
             # Else entries that get these numbers again would be taken for loaded ones, without a word.
-            if (there := self._log.last_seq(door)) < last:
+            there = self._readable(door, lambda door=door: self._log.last_seq(door))  # type: ignore[misc]
+            if there is not None and there < last:
                 raise StoreRefused(
                     f"the store holds entries up to {last} of door {door}, the log ends at {there}: put the missing "
                     "files of the log back, or delete the store folder, and it is rebuilt without them"
@@ -173,9 +189,9 @@ class Loader:
         self._deletions.read()
         self._batch = max((batch for _, batch, _, _ in found), default=0)
         entries: list[Stored] = []
-        for door, batch, first, last in found:
-            if batch == self._batch:
-                entries += self._entries_between(door, first, last)
+        for door, _, first, last in found:
+            if door not in self._held:
+                entries += self._readable(door, lambda span=(door, first, last): self._entries_between(*span)) or []  # type: ignore[misc]
         if entries:
             self._load(entries, fresh=False)
         with self._changed:
@@ -186,8 +202,10 @@ class Loader:
 
     def step(self) -> int:
         """Load one batch. Returns the number of items in it; 0 when nothing is there."""
+        if any(time.monotonic() - since > HOLD_S for since in self._held.values()):
+            self.recover()
         looked_us = self._clock() // 1000
-        entries, more = self._gather()
+        entries, self._more = self._gather()
         items = sum(entry.n for entry in entries)
         if entries:
             ranges: dict[str, list[int]] = {}
@@ -205,8 +223,8 @@ class Loader:
         with self._changed:
             for entry in entries:
                 self._positions[entry.door] = entry.seq
-            self._caught_up = not more
-            if not more:
+            self._caught_up = not self._more and not self._troubles
+            if self._caught_up:
                 self._current_us = looked_us
             self._changed.notify_all()
         return items
@@ -217,11 +235,12 @@ class Loader:
         failed = 0
         while not self._stopping.is_set():
             try:
+                began = time.monotonic()
                 if not self._recovered:
                     self.recover()
                 self.step()
                 failed = 0
-                pause = self._pause_s if self._caught_up else 0.0
+                pause = 0.0 if self._more else max(0.0, began + self._pause_s - time.monotonic())
             except _Stopped:
                 return
             except Exception as error:
@@ -239,12 +258,19 @@ class Loader:
         chosen: list[Stored] = []
         room = self._batch_rows
         more = False
-        for door in self._log.doors():
+        doors = self._log.doors()
+        turn = self._batch % len(doors) if doors else 0
+        for door in (
+            doors[turn:] + doors[:turn]
+        ):  # another one first each time: a backlog of one delays no other for long
+            if door in self._held:
+                continue
             ahead = self._ahead.setdefault(door, deque())
             while room > 0:
                 if not ahead:
                     after = self._read.get(door, 0)
-                    ahead.extend(self._log.read(door, after, READ_BYTES))
+                    read = lambda door=door, after=after: self._log.read(door, after, READ_BYTES)  # noqa: E731
+                    ahead.extend(self._readable(door, read) or ())
                     if not ahead:
                         break
                     self._read[door] = ahead[-1].seq
@@ -255,6 +281,19 @@ class Loader:
                     room = 0  # what comes behind it in the log may be of a new dataset of the same id
             more = more or room <= 0
         return chosen, more
+
+    def _readable(self, door: str, read: Callable[[], T]) -> T | None:
+        """What reading a door's log gives. None when it cannot be read: that is said, the door is tried again later."""
+        try:
+            return read()
+        except (LogError, OSError) as error:
+            self._held[door] = time.monotonic()
+            text = f"{type(error).__name__}: {error}"[:1000]
+            if self._said.get(door) != text:
+                self._said[door] = text
+                _say(text)
+            self._troubles[door] = text
+            return None
 
     def _entries_between(self, door: str, first: int, last: int) -> list[Stored]:
         entries: list[Stored] = []
@@ -313,7 +352,7 @@ class Loader:
 
     def _insert(self, rows: Rows) -> None:
         if rows.parts:
-            self._insert_parts(rows.parts)
+            self._insert_parts(rows.parts, rows.table)
         if rows.tallies:
             self._insert_json("tallies", rows.tallies)
         if rows.settings:
@@ -321,8 +360,8 @@ class Loader:
         if rows.aside:
             self._insert_json("set_aside", [msgspec.structs.asdict(row) for row in rows.aside])
 
-    def _insert_parts(self, parts: Sequence[Part]) -> None:
-        table = table_of(parts)
+    def _insert_parts(self, parts: Sequence[Part], table: pa.Table | None = None) -> None:
+        table = table_of(parts) if table is None else table
         names = ", ".join(table.column_names)
         self._engine.insert(f"copies ({names})", "ArrowStream", stream_of(table), INSERT_SETTINGS)
 
@@ -350,7 +389,7 @@ class Loader:
             return use(first) + use(second)
 
         if rows.parts:
-            rows.parts = use(rows.parts)
+            rows.parts, rows.table = use(rows.parts), None
 
     def _missing(self, rows: Rows, spans: _Spans) -> Rows:
         """The rows that are not in the tables yet."""
@@ -416,14 +455,19 @@ class Loader:
         return {str(name): int(total or 0) for name, total in found}
 
     def _note(self, error: Exception) -> None:
-        """Remember an error, and say it once. Nothing that a full disk does to stderr may stop the loader."""
+        """Remember an error, and say it once."""
         text = f"{type(error).__name__}: {error}"[:1000]
         if text != self._error:
             self._error = text
-            try:
-                print(f"loader: {text}", file=sys.stderr, flush=True)
-            except (OSError, ValueError):
-                pass
+            _say(text)
+
+
+def _say(text: str) -> None:
+    """A line on stderr. Nothing that a full disk does to it may stop the loader."""
+    try:
+        print(f"loader: {text}", file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        pass
 
 
 class _Stopped(Exception):

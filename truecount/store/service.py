@@ -55,6 +55,8 @@ def main(argv: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
 
+    # PyArrow loads pandas, where it is installed, to ask of each list whether it is a Series: 0.4 s and 50 MB.
+    sys.modules["pandas"] = None  # type: ignore[assignment]
     # After the environment is set: chDB reads it when it is loaded.
     from .engine import Engine, Limits
     from .errors import StoreError

@@ -39,6 +39,8 @@ class Rows(msgspec.Struct):
     tallies: list[dict[str, Any]]
     settings: list[dict[str, Any]]
     aside: list[Aside]
+    table: Any = None
+    """The Arrow table of just these parts, where making it was how they were tried."""
 
     @property
     def n_copies(self) -> int:
@@ -65,10 +67,16 @@ def rows_of(entries: Sequence[Stored]) -> Rows:
                     pass  # the log's own files follow it; what they hold then is what a rebuild loads
                 case _:
                     raise ValueError("a kind of entry that this version does not know")
+        except MemoryError:
+            raise  # says nothing of the entry
         except Exception as error:  # of any kind: an entry that cannot be read must not hold up the others
             rows.tallies = [row for row in rows.tallies if (row["door"], row["seq"]) != (entry.door, entry.seq)]
             rows.aside.append(_entry_aside(entry, error))
-    rows.parts = sift(rows.parts, table_of, rows.aside)
+    made: list[Any] = []
+    parts = sift(rows.parts, lambda tried: made.append(table_of(tried)), rows.aside)
+    if parts is rows.parts and made:
+        rows.table = made[0]
+    rows.parts = parts
     return rows
 
 
