@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
 
     # PyArrow loads pandas, where it is installed, to ask of each list whether it is a Series: 0.4 s and 50 MB.
-    sys.modules["pandas"] = None  # type: ignore[assignment]
+    sys.meta_path.insert(0, _NoPandas())
     # After the environment is set: chDB reads it when it is loaded.
     from .engine import Engine, Limits
     from .errors import StoreError
@@ -115,6 +115,14 @@ def main(argv: list[str] | None = None) -> int:
     if loader:
         loader.stop()
     os._exit(0)  # chDB's own way out waits for its threads and has been seen to crash; nothing is left to write
+
+
+class _NoPandas:
+    """Says that pandas is not there. (None in sys.modules would do for Python, but not for PyArrow's Cython.)"""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is not used here", name=name)
 
 
 def die_with_parent() -> None:
