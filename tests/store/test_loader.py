@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from truecount.copies import FIELDS, pack
 from truecount.datasets import Dataset
 from truecount.log.entries import Entry, Kind, Tally, join_parts, settings_entry, tallies_entry
+from truecount.store import batches
 from truecount.store import loader as loading
 from truecount.store.client import Store
 from truecount.store.errors import QueryFailed, StoreRefused
@@ -25,6 +26,7 @@ MONTH_US = 31 * 86_400_000_000
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "WAITS_S", (0.0,))
     monkeypatch.setattr(loading, "WAITS_S", (0.0,))
     monkeypatch.setattr(loading, "HOLD_S", 0.05)
 
@@ -217,7 +219,7 @@ def test_a_copy_that_the_store_does_not_take_is_found_and_set_aside(tables: Stor
 def test_an_error_that_says_nothing_of_the_data_sets_nothing_aside(tables: Store, code: int) -> None:
     log = MemoryLog()
     log.append("d", entry_of([a_copy(1)]))
-    failures = iter(range(loading.TRIES + 3))
+    failures = iter(range(batches.TRIES + 3))
 
     class Sick(Remote):
         def insert(self, into: str, form: str, data: bytes, settings: Mapping[str, str]) -> int:

@@ -9,7 +9,7 @@ from truecount.vocabulary import Mark
 from .sift import Rows
 
 if TYPE_CHECKING:
-    from .loader import Tables
+    from .batches import Tables
 
 _TABLES: Final = ("copies", "tallies", "set_aside")
 
