@@ -95,9 +95,10 @@ def _customs_one_by_one(rows: Slice, raws: Sequence[msgspec.Raw]) -> tuple[list[
         except (msgspec.DecodeError, RecursionError):
             value = _object(text)
             if value is None:
-                rows.fail(row, Reason.BAD_SHAPE, "custom_data") if text != "null" else None
+                if text != "null":
+                    rows.fail(row, Reason.BAD_SHAPE, "custom_data")
                 value = {}
-            text = encoded(value).decode() if value else "null"
+            text = encoded(value).decode() if value else ""
             fields: dict[str, Any] = {}
             for field in msgspec.structs.fields(Custom):
                 known = value.get(field.encode_name)

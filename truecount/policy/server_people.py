@@ -51,6 +51,8 @@ def find_visitors(rows: Slice) -> None:
                     rows.mark(row, Mark.TOOL)
                 elif kind in (Visitor.BOT, Visitor.PREFETCH):
                     rows.mark(row, Mark.BOT)
+    else:
+        columns["visitor"] = [Visitor.UNKNOWN.value] * rows.n
     if rows.addresses is not None and rows.agents is not None:
         columns["weak"] = weak_column(rows.request.weak_key, rows.addresses, rows.agents, plain)
 

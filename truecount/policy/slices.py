@@ -46,8 +46,9 @@ class Slice:
         self.dataset = request.dataset
         self.settings = request.dataset.settings
         rows = list(map(_astuple, events))
+        absent = (None,) * self.n
         self.sent: dict[str, tuple[Any, ...]] = {
-            name: column for name, column in zip(EVENT_FIELDS, zip(*rows, strict=True), strict=True) if any(column)
+            name: column for name, column in zip(EVENT_FIELDS, zip(*rows, strict=True), strict=True) if column != absent
         }
         self.user: dict[str, tuple[Any, ...]] = {}
         self.columns: dict[str, list[Any]] = {}
@@ -73,10 +74,11 @@ class Slice:
 
     def unpack_users(self, users: Sequence[Any]) -> None:
         """Turn user_data of the events into columns."""
+        absent = (None,) * self.n
         self.user = {
             name: column
             for name, column in zip(USER_FIELDS, zip(*map(_astuple, users), strict=True), strict=True)
-            if any(column)
+            if column != absent
         }
 
     def fail(self, row: int, reason: Reason, *path: str | int, **more: Any) -> None:
