@@ -49,7 +49,7 @@ READER_MAY_SET: Final = re.compile(
 
 _NAME: Final = r"(?:`[^`]+`|\"[^\"]+\"|\w+)"
 _INSERT: Final = re.compile(
-    rf"\s*INSERT\s+INTO\s+(?:TABLE\s+)?(?P<into>{_NAME}(?:\.{_NAME})?\s*(?:\((?:[^()'`\"]|{_NAME})*\))?)"
+    rf"\s*INSERT\s+INTO\s+(?:TABLE\s+)?(?P<into>{_NAME}(?:\.{_NAME})?\s*(?:\((?:[^()'`\"]|`[^`]+`|\"[^\"]+\")*\))?)"
     r"(?:\s*SETTINGS\s+(?P<settings>\w+\s*=[^;]*?))?\s*FORMAT\s+(?P<form>\w+)[ \t]*;?\r?\n?".encode(),
     re.I | re.S,
 )
