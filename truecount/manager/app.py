@@ -81,6 +81,13 @@ class Manager:
             self._intake = Intake(self.folder, reserve_bytes=self.settings.reserve_mb * 1_000_000)
         return self._intake
 
+    def wait_loaded(self) -> None:
+        """Wait until reports know what is in the log now: a deleted dataset is gone when the command returns."""
+        try:
+            self.link.store().wait_loaded(timeout_s=10)
+        except StoreError:
+            pass  # it will know once it is back
+
     def dataset(self, id: str) -> Dataset:
         return self.registry.get(id)
 
@@ -193,6 +200,7 @@ async def delete_dataset(request: Asked) -> Response[bytes]:
     manager = _manager(request)
     async with manager.writing:
         gone = await manager.away(lambda: manager.registry.delete(id_of(request)))
+    await manager.away(manager.wait_loaded)
     return json_answer(view_of(gone))
 
 
