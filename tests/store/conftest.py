@@ -7,7 +7,7 @@ import pytest
 
 from truecount.store.client import Store
 
-from .helpers import engine, fresh_tables
+from .helpers import empty, engine, fresh_tables
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +23,19 @@ def served(data: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def tables(served: Store) -> Iterator[Store]:
+def new_tables(served: Store) -> Iterator[Store]:
+    """Tables of its own, for a test that changes their schema."""
     with fresh_tables(served) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def shared_tables(served: Store) -> Iterator[Store]:
+    with fresh_tables(served) as client:
+        yield client
+
+
+@pytest.fixture
+def tables(shared_tables: Store) -> Store:
+    """Tables that are empty."""
+    return empty(shared_tables)

@@ -121,6 +121,13 @@ def fresh_tables(store: Store) -> Iterator[Store]:
     store.command(f"DROP DATABASE {name} SYNC")
 
 
+def empty(store: Store) -> Store:
+    """The same client, its tables emptied: a tenth of the cost of new ones."""
+    for table in ("copies", "tallies", "settings", "set_aside", "batches"):
+        store.command(f"TRUNCATE TABLE {table}")
+    return store
+
+
 def eventually(check: Callable[[], bool], what: str) -> None:
     """Poll until it is so; fail after a minute."""
     until = time.monotonic() + DEADLINE_S

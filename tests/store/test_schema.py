@@ -28,32 +28,32 @@ def test_no_table_asks_the_clock_and_only_the_engine_and_the_cluster_are_templat
             assert "MergeTree" not in statement or "Replicated" in statement
 
 
-def test_a_newer_migration_is_applied_to_a_store_as_it_is(tables: Store) -> None:
-    remote = Remote(tables)
-    tables.command("INSERT INTO settings (dataset) VALUES ('1001')")
+def test_a_newer_migration_is_applied_to_a_store_as_it_is(new_tables: Store) -> None:
+    remote = Remote(new_tables)
+    new_tables.command("INSERT INTO settings (dataset) VALUES ('1001')")
     known = [*migrations(), Migration(2, "next", "ALTER TABLE settings ADD COLUMN note String; SELECT 1;")]
     assert migrate(remote.command, remote.rows, known) is False
-    assert tables.query_rows("SELECT dataset, note FROM settings") == [("1001", "")]
+    assert new_tables.query_rows("SELECT dataset, note FROM settings") == [("1001", "")]
     assert migrate(remote.command, remote.rows, known) is False
 
 
-def test_a_migration_that_wants_it_makes_the_tables_anew(tables: Store) -> None:
-    remote = Remote(tables)
-    tables.command("INSERT INTO settings (dataset) VALUES ('1001')")
-    tables.command("INSERT INTO batches (door, last_seq) VALUES ('d', 5)")
+def test_a_migration_that_wants_it_makes_the_tables_anew(new_tables: Store) -> None:
+    remote = Remote(new_tables)
+    new_tables.command("INSERT INTO settings (dataset) VALUES ('1001')")
+    new_tables.command("INSERT INTO batches (door, last_seq) VALUES ('d', 5)")
     known = [
         *migrations(),
         Migration(2, "next", f"{REBUILD}\nCREATE TABLE IF NOT EXISTS more (a Int8) ENGINE = Memory"),
     ]
     assert migrate(remote.command, remote.rows, known) is True
-    assert tables.query_rows("SELECT count() FROM settings") == [(0,)]
-    assert tables.query_rows("SELECT count() FROM batches") == [(0,)]
-    assert tables.query_rows("SELECT count() FROM more") == [(0,)]
+    assert new_tables.query_rows("SELECT count() FROM settings") == [(0,)]
+    assert new_tables.query_rows("SELECT count() FROM batches") == [(0,)]
+    assert new_tables.query_rows("SELECT count() FROM more") == [(0,)]
     assert migrate(remote.command, remote.rows, known) is False
 
 
-def test_a_store_of_a_newer_version_is_refused(tables: Store) -> None:
-    remote = Remote(tables)
-    tables.command("INSERT INTO migrations VALUES (999, 'of_the_future')")
+def test_a_store_of_a_newer_version_is_refused(new_tables: Store) -> None:
+    remote = Remote(new_tables)
+    new_tables.command("INSERT INTO migrations VALUES (999, 'of_the_future')")
     with pytest.raises(StoreRefused, match="schema 999"):
         migrate(remote.command, remote.rows)

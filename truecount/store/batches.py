@@ -233,6 +233,9 @@ class Batches:
     def note(self, error: Exception) -> None:
         """Remember an error, and say it once."""
         text = f"{type(error).__name__}: {error}"[:1000]
+        if isinstance(error, QueryFailed) and error.code not in LATER and error.code not in SCHEMA:
+            # ClickHouse's words on wrong data show the data.
+            text = f"{type(error).__name__}: the store does not take a batch (code {error.code})"
         if text != self.error:
             self.error = text
             say(text)
