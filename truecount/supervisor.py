@@ -10,7 +10,6 @@ stdout belongs to nobody: all words go to stderr.
 from __future__ import annotations
 
 import ctypes
-import errno
 import json
 import os
 import selectors
@@ -24,11 +23,11 @@ from contextlib import ExitStack
 from typing import Any, Final, NamedTuple
 
 from truecount import heartbeat
+from truecount.listening import PORT_WAIT_S, CannotServe, bind, say, url_of
 from truecount.log.errors import FolderError
 from truecount.log.folder import DataFolder
 from truecount.settings import Settings
 
-PORT_WAIT_S: Final = 10.0
 STOP_S: Final = 8.0
 """How long children may take to end after TERM; then they are killed. Shorter than systemd's and Docker's patience."""
 START_LIMIT_S: Final = 120.0
@@ -38,13 +37,8 @@ STEADY_S: Final = 30.0
 """A child that ran so long starts its backoff anew."""
 WRONG_USE: Final = 2
 """Exit code of a child that cannot work with what it was given: starting it again would change nothing."""
-BACKLOG: Final = 4096
 _PDEATHSIG: Final = 1
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-class CannotServe(Exception):
-    """Why the server cannot start, in words."""
 
 
 class Part(NamedTuple):
@@ -53,15 +47,6 @@ class Part(NamedTuple):
     name: str
     command: tuple[str, ...]
     fds: tuple[int, ...] = ()
-
-
-def say(text: str) -> None:
-    """A line on stderr. A full disk or a closed terminal behind it is no reason to stop."""
-    try:
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        pass
 
 
 class Child:
@@ -313,38 +298,6 @@ def parts_of(settings: Settings, listener: socket.socket, manager: socket.socket
     ]
 
 
-def bind(host: str, port: int, wait_s: float = PORT_WAIT_S) -> socket.socket:
-    """A listening socket. Waits for a dying owner of the port; CannotServe in words when it stays taken."""
-    until = time.monotonic() + wait_s
-    told = False
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except socket.gaierror as error:
-        raise CannotServe(f"--host {host} is no address of this machine: {error.strerror}") from None
-    family, *_, address = found[0]
-    while True:
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address[0] == "::" else 1)
-            listener.bind(address)
-            listener.listen(BACKLOG)
-            return listener
-        except OSError as error:
-            listener.close()
-            if error.errno != errno.EADDRINUSE:
-                raise CannotServe(f"cannot listen on {host} port {port}: {error.strerror}") from None
-            if time.monotonic() >= until:
-                raise CannotServe(
-                    f"port {port} on {host} is taken by another program: stop that one, or choose another with --port"
-                ) from None
-            if not told:
-                told = True
-                say(f"truecount: port {port} is taken, waiting up to {wait_s:g} s")
-            time.sleep(0.1)
-
-
 def clean(folder: DataFolder) -> None:
     """Remove what an earlier run left behind: its state, half-written files."""
     folder.empty_tmp()
@@ -361,12 +314,6 @@ def make_registry(folder: DataFolder) -> None:
         Registry.open(folder.path).close()
     except LogError as error:
         raise CannotServe(str(error)) from None
-
-
-def url_of(settings: Settings, listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"{'https' if settings.tls_cert else 'http'}://{host}:{port}"
 
 
 def notify(state: str) -> None:

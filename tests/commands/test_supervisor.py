@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from tests.system import PATIENCE_S, wait_until
+from truecount.listening import CannotServe, bind, url_of
 from truecount.settings import read_settings
-from truecount.supervisor import CannotServe, bind, url_of
 
 PART = """
 import os, signal, sys, time

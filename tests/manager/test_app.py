@@ -10,10 +10,13 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from truecount.collect.metrics import Counters, counters_path
+from truecount.log.errors import LogFull
 from truecount.log.folder import DataFolder
 from truecount.manager.answers import changed_settings
 from truecount.manager.app import application
+from truecount.manager.engine import EngineLink
 from truecount.settings import read_settings
+from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreDown
 from truecount.vocabulary import Reason
 
 Client = TestClient[Litestar]
@@ -141,3 +144,27 @@ def test_settings_as_a_person_types_them_become_typed() -> None:
     assert changed == DatasetSettings(
         count_bots=True, allowed_domains=("a.example", "b.example"), consent_default="denied", country=""
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (StoreDown("the engine is not up"), 503, "the engine is not up"),
+        (QueryFailed("Code: 62. near 'jane@mail.example'", 62), 500, "refused the question (code 62)"),
+        (QueryTooHeavy("Code: 241. 'jane@mail.example'", 241), 422, "too heavy for the engine (code 241)"),
+        (LogFull("the log's disk is full"), 507, "full"),
+        (RuntimeError("jane@mail.example"), 500, "RuntimeError"),
+    ],
+    ids=["down", "refused", "heavy", "full", "fault"],
+)
+def test_an_error_behind_the_api_is_told_without_what_was_asked(
+    client: Client, secret: dict[str, str], monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, words: str
+) -> None:
+    def failing(self: EngineLink) -> None:
+        raise error
+
+    client.post("/api/datasets", json={"name": "Shop", "id": "77"}, headers=secret)
+    monkeypatch.setattr(EngineLink, "store", failing)
+    answer = client.get("/api/datasets/77/events", headers=secret)
+    assert answer.status_code == status
+    assert words in answer.json()["error"] and "jane" not in answer.text

@@ -265,6 +265,7 @@ class Local:
 
     @contextmanager
     def _store(self) -> Iterator[Any]:
+        from truecount.manager.answers import in_words
         from truecount.store.errors import StoreError
         from truecount.store.local import open_store
 
@@ -272,7 +273,7 @@ class Local:
             with open_store(self._folder.path) as store:
                 yield store
         except StoreError as error:
-            raise CommandFailed(str(error)) from None
+            raise CommandFailed(in_words(error)) from None
 
 
 @contextmanager

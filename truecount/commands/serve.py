@@ -21,7 +21,8 @@ Ends at TERM or INT, and answers nothing with yes that is not on disk. All words
 
 def run(arguments: Sequence[str]) -> int:
     settings = settings_of(arguments)
-    from truecount.supervisor import CannotServe, serve
+    from truecount.listening import CannotServe
+    from truecount.supervisor import serve
 
     try:
         return serve(settings)

@@ -11,6 +11,7 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 import msgspec
 
 from truecount.datasets import Dataset, DatasetSettings
+from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreError
 
 encode: Final = msgspec.json.Encoder(decimal_format="string").encode
 """JSON of an answer: keys in the order of the struct, so that the same facts give the same bytes."""
@@ -47,6 +48,15 @@ class ChangeDataset(msgspec.Struct, forbid_unknown_fields=True):
 
     settings: dict[str, str] = {}
     name: str | None = None
+
+
+def in_words(error: StoreError) -> str:
+    """What went wrong with a question. The engine's own text may hold parts of it, and is not told."""
+    if isinstance(error, QueryTooHeavy):
+        return f"the question is too heavy for the engine (code {error.code}): ask for less, or raise --query-limit-s"
+    if isinstance(error, QueryFailed):
+        return f"the engine refused the question (code {error.code}); please report it"
+    return str(error)
 
 
 def view_of(dataset: Dataset) -> DatasetView:

@@ -30,13 +30,14 @@ from truecount.manager.answers import (
     DatasetMade,
     changed_settings,
     encode,
+    in_words,
     view_of,
 )
 from truecount.manager.engine import EngineLink
 from truecount.manager.page import page
 from truecount.settings import Settings
 from truecount.store.client import Store
-from truecount.store.errors import QueryTooHeavy, StoreError
+from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreError
 
 if TYPE_CHECKING:
     from truecount.commands.intake import Intake
@@ -292,10 +293,10 @@ def _status_of(error: Exception) -> tuple[int, str]:
             return 409, str(error)
         case RegistryError() | ValueError() | msgspec.MsgspecError():
             return 400, str(error)
-        case QueryTooHeavy():
-            return 422, f"the question is too heavy for the engine: {error}"
+        case QueryFailed():
+            return 422 if isinstance(error, QueryTooHeavy) else 500, in_words(error)
         case StoreError():
-            return 503, str(error)
+            return 503, in_words(error)
         case LogFull():
             return 507, str(error)
         case LogError():
