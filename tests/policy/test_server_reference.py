@@ -155,7 +155,7 @@ USERS = st.fixed_dictionaries(
         "fbp": st.sampled_from(["fb.1.1791212460000.123", ""]),
         "client_user_agent": st.just(AGENT),
         "ct": st.sampled_from(["Rome", ""]),
-        "country": st.just("it"),
+        "country": st.just("us"),
         "db": st.just("19970216"),
     },
 )

@@ -23,7 +23,6 @@ def is_calm(text: bytes) -> bool:
     return (
         b"0000000" not in classes
         and b"@" not in classes
-        and b"\\u" not in text
-        and b"&#" not in text
-        and b"&commat;" not in text
+        and (b"\\" not in text or b"\\u" not in text)  # one byte is found ten times as fast as two
+        and (b"&" not in text or (b"&#" not in text and b"&commat;" not in text))
     )

@@ -22,6 +22,7 @@ _copy_of_sha256: Final = hashlib.sha256().copy
 _hashes: Final = re.compile(rb"(?:[0-9a-fA-F]{64}\n)++").fullmatch
 _plain_emails: Final = re.compile(rb"(?:[a-z0-9._%+'-]++@[a-z0-9-]++(?:\.[a-z0-9-]++)++\n)++").fullmatch
 _plain_phones: Final = re.compile(rb"(?:\+?+[1-9][0-9 ().-]{4,24}+\n)++").fullmatch
+_ONLY_TEXTS: Final = {str}
 _memo_keys: Final = frozenset(("fn", "ln", "ct", "st", "zp", "country", "ge"))
 _by_country: Final = frozenset(("st", "zp"))
 
@@ -45,13 +46,14 @@ def digest_column(key: str, column: Sequence[Any], countries: Sequence[str] | No
                 return DigestColumn(found, {}, False)
         elif key in _memo_keys:
             memo = _memos[key]
-            if key in _by_country:
+            longest = max(map(len, texts))
+            if key == "st" or (key == "zp" and longest >= 9):  # shorter post codes read alike everywhere
                 found = [
                     memo[f"{text}\n{country}"] for text, country in zip(texts, countries or repeat(""), strict=False)
                 ]
             else:
                 found = [memo[text] for text in texts]
-            if b"" not in found and max(map(len, texts)) < 32:
+            if b"" not in found and longest < 32:
                 return DigestColumn(found, {}, True)
         elif key in _plain:
             found = _plain[key](texts, countries)
@@ -82,14 +84,11 @@ def sha256s(parts: Sequence[bytes]) -> list[bytes]:
 
 def single_texts(column: Sequence[Any]) -> list[str] | None:
     """A column in which each event has exactly one text; else None."""
-    kinds = set(map(type, column))
-    if kinds == {list}:
-        try:
-            column = [one for (one,) in column]
-        except ValueError:
-            return None
-        kinds = set(map(type, column))
-    return list(column) if kinds == {str} else None
+    try:
+        column = [one for (one,) in column]  # a text of one letter is taken apart into itself
+    except (ValueError, TypeError):
+        pass
+    return list(column) if set(map(type, column)) == _ONLY_TEXTS else None
 
 
 def _already_hashed(texts: list[str]) -> list[bytes] | None:
@@ -130,11 +129,8 @@ def _phones(texts: list[str], countries: Sequence[str] | None) -> list[bytes] | 
         doubtful = [
             row
             for row, (part, code, text) in enumerate(zip(parts, codes, texts, strict=True))
-            if not (
-                (part[len(code)] != 48 and (len(part) >= CLEAR_DIGITS or text[0] == "+"))
-                if part.startswith(code)
-                else text[0] == "+" or code == b"?"
-            )
+            if part.startswith(code[1])
+            or (text[0] != "+" and (len(part) < CLEAR_DIGITS or not part.startswith(code[0])) and code[0] != b"?")
         ]
         for row in doubtful:
             found[row] = digests("ph", texts[row], countries[row])[0]
@@ -159,21 +155,22 @@ _plain: Final[dict[str, Callable[[list[str], Sequence[str] | None], list[bytes] 
 
 def _memoised(key: str) -> Callable[[str], bytes]:
     def by_country(text: str) -> bytes:
-        value, _, country = text.rpartition("\n")
-        return digests(key, value, country)[0]
+        value, newline, country = text.rpartition("\n")
+        return digests(key, value, country)[0] if newline else digests(key, text)[0]
 
     return by_country if key in _by_country else lambda text: digests(key, text)[0]
 
 
-def _code_of(country: str) -> bytes:
-    """A calling code to compare digits with; what no digits start with where there is none."""
-    return (calling_code(country) if country else "").encode() or b"?"
+def _code_of(country: str) -> tuple[bytes, bytes]:
+    """A calling code to compare digits with, and with a zero behind; what no digits start with where there is none."""
+    code = (calling_code(country) if country else "").encode() or b"?"
+    return code, code + b"0"
 
 
 _memos: Final[dict[str, Memo[bytes]]] = {
     key: Memo(_memoised(key), most=16_384, longest=64) for key in sorted(_memo_keys)
 }
-_codes: Final[Memo[bytes]] = Memo(_code_of, most=512, longest=8)
+_codes: Final[Memo[tuple[bytes, bytes]]] = Memo(_code_of, most=512, longest=8)
 
 
 def _one_by_one(key: str, column: Sequence[Any], countries: Sequence[str] | None, last_year: int) -> DigestColumn:

@@ -83,6 +83,8 @@ def full_number(text: str, country: str) -> str:
         number = phonenumbers.parse(text[:64], country.upper())
     except phonenumbers.NumberParseException:
         return ""
-    if not phonenumbers.is_possible_number(number):
+    # A long number without + may be one of another country: only what is in use here is read as dialled here.
+    foreign = len(only_digits(text).lstrip("0")) >= CLEAR_DIGITS
+    if not (phonenumbers.is_valid_number(number) if foreign else phonenumbers.is_possible_number(number)):
         return ""
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)[1:]

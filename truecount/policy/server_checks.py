@@ -6,6 +6,7 @@ look over the column finds something unusual.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -70,7 +71,7 @@ def check_shape(rows: Slice) -> None:
 
 def check_time(rows: Slice) -> None:
     """event_time is seconds (or says clearly what it is), neither too old nor in the future."""
-    times = rows.sent.get("event_time") or (None,) * rows.n
+    times: Sequence[Any] = rows.sent.get("event_time") or (None,) * rows.n
     now_s = rows.request.received_us // 1_000_000
     if (
         set(map(type, times)) == {int}

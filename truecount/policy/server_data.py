@@ -42,9 +42,10 @@ _CUSTOM_FIELDS: Final = Custom.__struct_fields__
 
 def read_custom_data(rows: Slice) -> None:
     """Read money, order and item out of custom_data, and keep its JSON text without contact data."""
-    raws = [_NULL if event.custom_data is NO_RAW else event.custom_data for event in rows.events]
+    raws = [_NULL if raw is NO_RAW else raw for raw in rows.sent["custom_data"]]
     if raws.count(_NULL) == rows.n:
         _check_money(rows)
+        _check_leads(rows, {})
         return
     try:
         customs: list[Any] = _customs(b"[" + b",".join(raws) + b"]")
@@ -151,7 +152,11 @@ def _take_money(rows: Slice, found: dict[str, Any]) -> None:
                     rows.note(row, "bad:value")
     named = _either(found.get("currency"), found.get("app_currency"))
     if named is not None:
-        rows.columns["currency"] = codes = [currency_of(_text(one)) for one in named]
+        if len(set(named)) == 1:  # one shop, one currency
+            codes = [currency_of(_text(named[0]))] * rows.n
+        else:
+            codes = [currency_of(_text(one)) for one in named]
+        rows.columns["currency"] = codes
         if "" in codes:
             for row, code in enumerate(codes):
                 if not code and named[row]:
@@ -168,7 +173,9 @@ def _takeids_of(rows: Slice, name: str, main: Sequence[Any] | None, twin: Sequen
 def ids_of(rows: Slice, name: str, column: Sequence[Any]) -> list[str]:
     """Ids verbatim, numbers as their decimal text; an e-mail inside one is hashed, alike at both doors."""
     texts = list(column) if set(map(type, column)) == {str} else [_text(one) for one in column]
-    if not is_calm(SEPARATOR.join(texts).encode()):
+    joined = SEPARATOR.join(texts)
+    # Without one of these, and in ASCII, no e-mail can be in a text, however it is written.
+    if "@" in joined or "%" in joined or "&" in joined or "\\" in joined or not joined.isascii():
         for row, text in enumerate(texts):
             clean, kinds = scrub_id(text)
             if kinds:
@@ -217,9 +224,10 @@ def scrubbed(rows: Slice, row: int, name: str, text: str) -> str:
 
 def read_originals(rows: Slice) -> None:
     """Read which earlier event a delayed one belongs to."""
-    raws = [bytes(event.original_event_data) for event in rows.events]
-    if not any(raws):
+    sent = rows.sent["original_event_data"]
+    if sent.count(NO_RAW) == rows.n:
         return
+    raws = list(map(bytes, sent))
     name_column, id_column, order_column = [""] * rows.n, [""] * rows.n, [""] * rows.n
     times = [0] * rows.n
     for row, raw in enumerate(raws):
@@ -259,8 +267,10 @@ def keep_the_rest(rows: Slice) -> None:
             if value is not None and value != "":
                 rows.rest.setdefault(row, {})[name] = value
     for name in ("app_data", "attribution_data"):
-        for row, event in enumerate(rows.events):
-            raw = bytes(getattr(event, name))
+        column = rows.sent[name]
+        if column.count(NO_RAW) == rows.n:
+            continue
+        for row, raw in enumerate(map(bytes, column)):
             if raw and raw != b"null":
                 value = _object(raw.decode())
                 if value is None:

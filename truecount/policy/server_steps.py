@@ -47,13 +47,16 @@ def _read_landings(rows: Slice, urls: list[str]) -> None:
     campaigns, sources = [""] * rows.n, [""] * rows.n
     clicks = rows.columns.get("fbc") or [""] * rows.n
     derived = False
-    for row, url in enumerate(urls):
-        if "utm_" in url or "clid=" in url or "campaign_id=" in url or "braid=" in url:
-            landing = landing_of(url)
-            campaigns[row], sources[row] = landing.campaign, landing.campaign_source
-            if landing.fbclid and not clicks[row]:
-                clicks[row] = fbc_of(landing.fbclid, landing.host, rows.columns["event_time_ms"][row])
-                derived = True
+    landings = [
+        (row, landing_of(url))
+        for row, url in enumerate(urls)
+        if "utm_" in url or "clid=" in url or "campaign_id=" in url or "braid=" in url
+    ]
+    for row, landing in landings:
+        campaigns[row], sources[row] = landing.campaign, landing.campaign_source
+        if landing.fbclid and not clicks[row]:
+            clicks[row] = fbc_of(landing.fbclid, landing.host, rows.columns["event_time_ms"][row])
+            derived = True
     rows.columns["campaign"], rows.columns["campaign_source"] = campaigns, sources
     if derived:
         rows.columns["fbc"] = clicks
@@ -144,8 +147,10 @@ def write_down(rows: Slice) -> None:
     elif rows.marks:
         columns["marks"] = [int(rows.marks)] * n
     if rows.row_notes:
-        always = tuple(rows.notes)
-        columns["notes"] = [tuple(dict.fromkeys((*always, *rows.row_notes.get(row, ())))) or None for row in range(n)]
+        always = tuple(rows.notes) or None
+        columns["notes"] = [
+            tuple(sorted({*rows.notes, *rows.row_notes[row]})) if row in rows.row_notes else always for row in range(n)
+        ]
     elif rows.notes:
         columns["notes"] = [tuple(rows.notes)] * n
     if rows.removed:
