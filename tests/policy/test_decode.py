@@ -88,7 +88,7 @@ UNREADABLE = {
     "no_json": (b"data=1", Reason.MALFORMED_REQUEST),
     "half": (b'{"data":[{"event_name":"a"', Reason.MALFORMED_REQUEST),
     "array": (b"[]", Reason.MALFORMED_REQUEST),
-    "no_utf8": (b'{"data":[{"event_name":"\xff"}]}', Reason.MALFORMED_REQUEST),
+    "no_utf8": (b'{"data":[{}],"partner_agent":"\xff"}', Reason.MALFORMED_REQUEST),
     "no_data": (b"{}", Reason.NO_DATA),
     "null": (b'{"data":null}', Reason.NO_DATA),
     "empty": (b'{"data":[]}', Reason.NO_DATA),

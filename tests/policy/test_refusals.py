@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.policy.server_events import AGENT, NOW_S, event, keep, refusal
-from truecount.policy.errors import PROBLEMS
+from tests.policy.server_events import AGENT, NOW_S, event, keep, keep_all, refusal, request
+from truecount.policy.decode import body_of_json
+from truecount.policy.errors import PROBLEMS, RequestRefused
 from truecount.vocabulary import MESSAGING_EVENTS, Reason
 
 DAY = 86400
@@ -215,6 +216,16 @@ def test_keys_that_fit_too_many_people_are_not_enough(names: str) -> None:
         assert len(keep(event(user_data=user))[0]) == 1
     else:
         assert refusal(event(user_data=user)).reason == Reason.NO_MATCH_KEYS
+
+
+@pytest.mark.parametrize("where", ["event_name", "custom_data", "user_data"])
+def test_an_event_that_is_not_utf8_is_refused_at_its_place(where: str) -> None:
+    wrong = event(event_name="N") if where == "event_name" else event(**{where: {"em": "N", "a": "N"}})
+    raw = json.dumps({"data": [event(), wrong]}).encode().replace(b'"N"', b'"\xff"')
+    with pytest.raises(RequestRefused) as caught:
+        keep_all(body_of_json(raw), request())
+    assert caught.value.reason == Reason.MALFORMED_REQUEST
+    assert "$['data'][1]" in caught.value.text
 
 
 def test_the_first_failing_event_is_told_and_its_first_failing_rule() -> None:

@@ -7,15 +7,15 @@ lone surrogates, an event as a string) is decoded once more, event by event, and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar, overload
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from truecount.policy.coerce import coerced
 from truecount.policy.errors import RequestRefused, at_event
-from truecount.policy.events import NO_RAW, Body, ServerEvent
+from truecount.policy.events import Body, ServerEvent
 from truecount.policy.loose_json import MAX_DEPTH, clean, deeper_than, encoded, is_true, loads
 from truecount.vocabulary import MAX_EVENTS_A_REQUEST, Reason
 
@@ -25,32 +25,16 @@ T = TypeVar("T")
 
 _Thousand: Final = msgspec.defstruct(
     "_Thousand",
-    [(f"e{at}", ServerEvent | str | UnsetType, UNSET) for at in range(MAX_EVENTS_A_REQUEST)],
-    array_like=True,
-    forbid_unknown_fields=True,
-    gc=False,
-)
-"""An array of at most 1,000: decoding stops at the next one, so that a hostile body can't fill the memory."""
-_ThousandRaw: Final = msgspec.defstruct(
-    "_ThousandRaw",
     [(f"e{at}", Raw | UnsetType, UNSET) for at in range(MAX_EVENTS_A_REQUEST)],
     array_like=True,
     forbid_unknown_fields=True,
     gc=False,
 )
+"""An array of at most 1,000: reading stops at the next one, so that a hostile body can't fill the memory."""
 
 
-class _TypedBody(msgspec.Struct, gc=False):
-    data: _Thousand  # type: ignore[valid-type]
-    access_token: str | None = None
-    test_event_code: str | int | None = None
-    partner_agent: str | None = None
-    upload_tag: str | None = None
-    dry_run: bool | int | str | None = None
-
-
-class _LooseBody(msgspec.Struct, gc=False):
-    data: Raw = NO_RAW
+class _Body(msgspec.Struct, gc=False):
+    data: _Thousand | str | None = None  # type: ignore[valid-type]
     access_token: Any = None
     test_event_code: Any = None
     partner_agent: Any = None
@@ -58,102 +42,124 @@ class _LooseBody(msgspec.Struct, gc=False):
     dry_run: Any = None
 
 
-_typed_body: Final = msgspec.json.Decoder(_TypedBody).decode
-_loose_body: Final = msgspec.json.Decoder(_LooseBody).decode
-_typed_data: Final = msgspec.json.Decoder(_Thousand).decode
-_raw_data: Final = msgspec.json.Decoder(_ThousandRaw).decode
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_read_body: Final = msgspec.json.Decoder(_Body).decode
+_read_data: Final = msgspec.json.Decoder(_Thousand).decode
+_typed_events: Final = msgspec.json.Decoder(list[ServerEvent | str]).decode
 _typed_event: Final = msgspec.json.Decoder(ServerEvent).decode
 _astuple: Final = msgspec.structs.astuple
 _escaped_surrogate: Final = re.compile(rb"\\u[dD][89a-fA-F]").search
 _encode: Final = msgspec.json.encode
 
 
+class Events(Sequence[ServerEvent]):
+    """The events of a request, decoded a slice at a time: a slice and what is made of it stay in the processor's cache.
+
+    A shape that is wrong leaves an empty event, and the reason in `problems`, under the event's index.
+    """
+
+    def __init__(self, raws: Sequence[bytes | Raw]) -> None:
+        self._raws = raws
+        self.problems: dict[int, RequestRefused] = {}
+
+    def __len__(self) -> int:
+        return len(self._raws)
+
+    @overload
+    def __getitem__(self, at: int) -> ServerEvent: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[ServerEvent]: ...
+    def __getitem__(self, at: int | slice) -> ServerEvent | list[ServerEvent]:
+        if isinstance(at, int):
+            at = range(len(self))[at]
+            return self._decoded(at, at + 1)[0]
+        first, last, _ = at.indices(len(self))
+        return self._decoded(first, last)
+
+    def __iter__(self) -> Iterator[ServerEvent]:
+        for first in range(0, len(self), 64):
+            yield from self._decoded(first, first + 64)
+
+    def _decoded(self, first: int, last: int) -> list[ServerEvent]:
+        raws = self._raws[first:last]
+        try:
+            events = _typed_events(b"[" + b",".join(raws) + b"]")
+            kinds = set(map(type, events))
+            if kinds == {str}:  # what the official Python client sends
+                events = _typed_events("[" + ",".join(events) + "]")  # type: ignore[arg-type]
+                kinds = set(map(type, events))
+            if kinds == {ServerEvent} and len(events) == len(raws):
+                return events  # type: ignore[return-value]
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            pass
+        events = []
+        for index, raw in enumerate(raws, first):
+            try:
+                events.append(_event(bytes(raw), index))
+            except RequestRefused as problem:
+                self.problems[index] = problem
+                events.append(ServerEvent())
+        return events  # type: ignore[return-value]
+
+
 def body_of_json(raw: bytes) -> Body:
     """Read a JSON body. RequestRefused: malformed, too deep, no data, more than 1,000 events."""
-    raw = _utf8(raw)
+    raw = raw.removeprefix(_BYTE_ORDER_MARK)
     try:
-        body: _TypedBody | _LooseBody = _typed_body(raw)
-        events, problems = _events_of_typed(_astuple(body.data))  # type: ignore[arg-type]
+        try:
+            body = _read_body(raw)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            body = _read_body(_without_lone_surrogates(raw))
     except RecursionError:
         raise RequestRefused(Reason.TOO_DEEP, "the body") from None
-    except msgspec.ValidationError:
-        body = _loosely(raw)
-        events, problems = _events_of_text(bytes(body.data))
+    except msgspec.ValidationError as error:
+        raise _wrong_data(raw, error) from None
     except msgspec.DecodeError:
-        raw = _without_lone_surrogates(raw)
-        body = _loosely(raw)
-        events, problems = _events_of_text(bytes(body.data))
-    return _body(
-        events,
-        problems,
-        body.access_token,
-        body.test_event_code,
-        body.partner_agent,
-        body.upload_tag,
-        body.dry_run,
+        raise RequestRefused(Reason.MALFORMED_REQUEST, "it is not JSON") from None
+    except UnicodeDecodeError:
+        raise RequestRefused(Reason.MALFORMED_REQUEST, "it is not UTF-8") from None
+    if isinstance(body.data, str):
+        events = _events_of_text(body.data.encode("utf-8", "replace"))
+    else:
+        events = _events_of(body.data)
+    return Body(
+        data=events,
+        access_token=_text(body.access_token),
+        test_event_code=_text(body.test_event_code),
+        partner_agent=_text(body.partner_agent),
+        upload_tag=_text(body.upload_tag),
+        dry_run=is_true(body.dry_run),
+        problems=events.problems,
     )
 
 
 def body_of_fields(fields: Mapping[str, str]) -> Body:
     """Read a form, multipart or query body: `data` is JSON text, all else plain text. Errors as in `body_of_json`."""
     get = fields.get
-    events, problems = _events_of_text(_utf8(get("data", "").encode("utf-8", "replace")))
-    return _body(
-        events,
-        problems,
-        _unquoted(get("access_token")),
-        _unquoted(get("test_event_code")),
-        _unquoted(get("partner_agent")),
-        _unquoted(get("upload_tag")),
-        get("dry_run"),
+    events = _events_of_text(get("data", "").encode("utf-8", "replace"))
+    return Body(
+        data=events,
+        access_token=_unquoted(get("access_token")),
+        test_event_code=_unquoted(get("test_event_code")),
+        partner_agent=_unquoted(get("partner_agent")),
+        upload_tag=_unquoted(get("upload_tag")),
+        dry_run=is_true(get("dry_run")),
+        problems=events.problems,
     )
 
 
 def event_of_text(raw: bytes | str) -> ServerEvent:
     """Read one event (a line of an import). RequestRefused names places as of event 0."""
-    raw = _utf8(raw if isinstance(raw, bytes) else raw.encode("utf-8", "replace"))
-    events, problems = _events_of_text(b"[" + raw + b"]")
-    if problems:
-        raise problems[0]
+    raw = raw if isinstance(raw, bytes) else raw.encode("utf-8", "replace")
+    events = _events_of_text(b"[" + raw + b"]")
+    event = events[0]
+    if events.problems:
+        raise events.problems[0]
     if len(events) != 1:
         raise RequestRefused(Reason.BAD_SHAPE, "$['data'][0]")
-    return events[0]
-
-
-def _body(
-    events: list[ServerEvent],
-    problems: dict[int, RequestRefused],
-    token: object,
-    test: object,
-    agent: object,
-    tag: object,
-    dry: object,
-) -> Body:
-    if not events:
-        raise RequestRefused(Reason.NO_DATA)
-    return Body(events, _text(token), _text(test), _text(agent), _text(tag), is_true(dry), [], problems)
-
-
-def _utf8(raw: bytes) -> bytes:
-    if raw.startswith(b"\xef\xbb\xbf"):
-        raw = raw[3:]
-    if not raw.isascii():
-        try:
-            raw.decode()
-        except UnicodeDecodeError:
-            raise RequestRefused(Reason.MALFORMED_REQUEST, "it is not UTF-8") from None
-    return raw
-
-
-def _loosely(raw: bytes) -> _LooseBody:
-    try:
-        return _loose_body(raw)
-    except RecursionError:
-        raise RequestRefused(Reason.TOO_DEEP, "the body") from None
-    except msgspec.ValidationError:
-        raise RequestRefused(Reason.MALFORMED_REQUEST, "a JSON object is expected") from None
-    except msgspec.DecodeError:
-        raise RequestRefused(Reason.MALFORMED_REQUEST, "it is not JSON") from None
+    return event
 
 
 def _without_lone_surrogates(raw: bytes) -> bytes:
@@ -165,39 +171,50 @@ def _without_lone_surrogates(raw: bytes) -> bytes:
     return raw
 
 
-def _events_of_typed(elements: tuple[Any, ...]) -> tuple[list[ServerEvent], dict[int, RequestRefused]]:
-    events: list[Any] = [element for element in elements if element is not UNSET]
-    if str not in set(map(type, events)):
-        return events, {}
-    return _events_one_by_one([_encode(event) if type(event) is str else event for event in events])
+def _events_of(thousand: Any) -> Events:
+    raws = [raw for raw in _astuple(thousand) if raw is not UNSET] if thousand is not None else []
+    if not raws:
+        raise RequestRefused(Reason.NO_DATA)
+    return Events(raws)
 
 
-def _events_of_text(raw: bytes) -> tuple[list[ServerEvent], dict[int, RequestRefused]]:
+def _events_of_text(raw: bytes) -> Events:
     """Read `data`: an array, or a string that holds one."""
     raw = raw.strip()
     if raw.startswith(b'"'):
         text = _attempt(lambda: msgspec.json.decode(raw, type=str))
         raw = b"" if text is None else text.encode("utf-8", "replace").strip()
-    if raw in (b"", b"null", b"[]"):
+    if raw in (b"", b"null"):
         raise RequestRefused(Reason.NO_DATA)
     try:
-        return _events_of_typed(_astuple(_typed_data(raw)))
-    except RecursionError:
-        raise RequestRefused(Reason.TOO_DEEP, "the parameter data") from None
-    except msgspec.DecodeError as error:
-        if not isinstance(error, msgspec.ValidationError):
+        try:
+            return _events_of(_read_data(raw))
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
             raw = _without_lone_surrogates(raw)
-    try:
-        elements = _astuple(_raw_data(raw))
+            return _events_of(_read_data(raw))
     except RecursionError:
         raise RequestRefused(Reason.TOO_DEEP, "the parameter data") from None
     except msgspec.ValidationError as error:
-        if "length" in str(error):
-            raise RequestRefused(Reason.TOO_MANY_EVENTS, n_events=_count(raw)) from None
-        raise RequestRefused(Reason.BAD_SHAPE, "$['data']") from None
+        raise _too_many_or_wrong(raw, error) from None
     except msgspec.DecodeError:
         raise RequestRefused(Reason.MALFORMED_REQUEST, "the parameter data is not JSON") from None
-    return _events_one_by_one([bytes(element) for element in elements if element is not UNSET])
+
+
+def _wrong_data(raw: bytes, error: Exception) -> RequestRefused:
+    """Why a whole JSON body has another shape than it should."""
+    try:
+        data = bytes(msgspec.json.decode(raw, type=dict[str, Raw]).get("data", Raw()))
+    except (msgspec.DecodeError, RecursionError):
+        return RequestRefused(Reason.MALFORMED_REQUEST, "a JSON object is expected")
+    return _too_many_or_wrong(data, error)
+
+
+def _too_many_or_wrong(data: bytes, error: Exception) -> RequestRefused:
+    if "at most length" in str(error):
+        return RequestRefused(Reason.TOO_MANY_EVENTS, n_events=_count(data))
+    return RequestRefused(Reason.BAD_SHAPE, "$['data']")
 
 
 def _count(raw: bytes) -> int:
@@ -205,18 +222,6 @@ def _count(raw: bytes) -> int:
     if raw.count(b",") > 200_000:
         return MAX_EVENTS_A_REQUEST + 1
     return len(msgspec.json.decode(raw, type=list[Raw]))
-
-
-def _events_one_by_one(elements: list[Any]) -> tuple[list[ServerEvent], dict[int, RequestRefused]]:
-    events: list[ServerEvent] = []
-    problems: dict[int, RequestRefused] = {}
-    for index, element in enumerate(elements):
-        try:
-            events.append(element if type(element) is ServerEvent else _event(element, index))
-        except RequestRefused as problem:
-            problems[index] = problem
-            events.append(ServerEvent())
-    return events, problems
 
 
 def _event(raw: bytes, index: int) -> ServerEvent:
@@ -230,6 +235,8 @@ def _event(raw: bytes, index: int) -> ServerEvent:
         return _typed_event(raw)
     except RecursionError:
         raise at_event(Reason.TOO_DEEP, index) from None
+    except UnicodeDecodeError:
+        raise at_event(Reason.MALFORMED_REQUEST, index) from None
     except msgspec.DecodeError:
         pass
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -62,7 +63,7 @@ class ServerEvent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 class Body(msgspec.Struct):
     """A whole request, decoded."""
 
-    data: list[ServerEvent]
+    data: Sequence[ServerEvent]
     access_token: str = ""
     test_event_code: str = ""
     partner_agent: str = ""
@@ -70,4 +71,4 @@ class Body(msgspec.Struct):
     dry_run: bool = False
     messages: list[str] = []
     problems: dict[int, RequestRefused] = {}
-    """Index of an event -> why its shape is wrong (data holds an empty event there)."""
+    """Index of an event that was decoded -> why its shape is wrong (data holds an empty event there)."""

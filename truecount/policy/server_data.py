@@ -51,7 +51,7 @@ def read_custom_data(rows: Slice) -> None:
         customs: list[Any] = _customs(b"[" + b",".join(raws) + b"]")
         joined = b"\x1e".join(raws)
         texts = joined.decode().split(SEPARATOR)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         customs, texts = _customs_one_by_one(rows, raws)
         joined = SEPARATOR.join(texts).encode()
     if None in customs:
@@ -90,7 +90,9 @@ def _customs_one_by_one(rows: Slice, raws: Sequence[msgspec.Raw]) -> tuple[list[
     customs: list[Any] = []
     texts: list[str] = []
     for row, raw in enumerate(raws):
-        text = bytes(raw).decode()
+        text = bytes(raw).decode("utf-8", "replace")
+        if "\ufffd" in text and not _is_utf8(raw):
+            rows.fail(row, Reason.MALFORMED_REQUEST, "custom_data")
         try:
             customs.append(_custom(text))
         except (msgspec.DecodeError, RecursionError):
@@ -108,6 +110,14 @@ def _customs_one_by_one(rows: Slice, raws: Sequence[msgspec.Raw]) -> tuple[list[
             customs.append(Custom(**fields))
         texts.append(text)
     return customs, texts
+
+
+def _is_utf8(raw: msgspec.Raw) -> bool:
+    try:
+        bytes(raw).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _object(text: str) -> dict[str, Any] | None:
@@ -233,7 +243,7 @@ def read_originals(rows: Slice) -> None:
     for row, raw in enumerate(raws):
         if not raw or raw == b"null":
             continue
-        original = _object(raw.decode())
+        original = _object(raw.decode("utf-8", "replace"))
         if original is None:
             rows.fail(row, Reason.BAD_SHAPE, "original_event_data")
             continue
@@ -272,7 +282,7 @@ def keep_the_rest(rows: Slice) -> None:
             continue
         for row, raw in enumerate(map(bytes, column)):
             if raw and raw != b"null":
-                value = _object(raw.decode())
+                value = _object(raw.decode("utf-8", "replace"))
                 if value is None:
                     rows.fail(row, Reason.BAD_SHAPE, name)
                 else:
