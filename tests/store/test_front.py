@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from truecount.store import front
 from truecount.store.client import Store
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreDown
 from truecount.store.front import READER
@@ -323,3 +324,14 @@ def test_where_nobody_answers_the_store_is_down() -> None:
         for asked in (lambda: nobody.query_rows("SELECT 1"), nobody.state, lambda: nobody.wait_loaded({"d": 1}, 1)):
             with pytest.raises(StoreDown):
                 asked()
+
+
+def test_a_statement_that_only_looks_like_an_insert_is_told_apart_in_one_pass() -> None:
+    """Ambiguous patterns took minutes here, holding the interpreter: this test would not end."""
+    columns = b", ".join(b"column_%d" % n for n in range(400))
+    assert front._INSERT.match(b"INSERT INTO scratch.stage (" + columns + b") SELECT 1") is None
+    assert front._INSERT.match(b"INSERT INTO t SETTINGS a=1" + b" " * 200_000) is None
+    assert front._INSERT.match(b"INSERT INTO t SETTINGS " + b"a=1, " * 40_000) is None
+    found = front._INSERT.match(b"INSERT INTO `s`.`t` (`a`, b) SETTINGS a=1, b = 'x' FORMAT Native\nFORMAT")
+    assert found is not None
+    assert (found["into"], found["settings"], found["form"]) == (b"`s`.`t` (`a`, b) ", b"a=1, b = 'x'", b"Native")

@@ -48,9 +48,12 @@ READER_MAY_SET: Final = re.compile(
 ).fullmatch
 
 _NAME: Final = r"(?:`[^`]+`|\"[^\"]+\"|\w+)"
+# Possessive quantifiers: a statement that is no plain INSERT must fail in one pass, whatever its length.
+_SET: Final = r"\w++\s*+=\s*+[^\s,;]++"
 _INSERT: Final = re.compile(
-    rf"\s*INSERT\s+INTO\s+(?:TABLE\s+)?(?P<into>{_NAME}(?:\.{_NAME})?\s*(?:\((?:[^()'`\"]|`[^`]+`|\"[^\"]+\")*\))?)"
-    r"(?:\s*SETTINGS\s+(?P<settings>\w+\s*=[^;]*?))?\s*FORMAT\s+(?P<form>\w+)[ \t]*;?\r?\n?".encode(),
+    rf"\s*+INSERT\s++INTO\s++(?:TABLE\s++)?(?P<into>{_NAME}(?:\.{_NAME})?+\s*+"
+    r"(?:\((?:[^()'`\"]++|`[^`]+`|\"[^\"]+\")*+\))?+)"
+    rf"\s*+(?:SETTINGS\s++(?P<settings>{_SET}(?:\s*+,\s*+{_SET})*+)\s++)?+FORMAT\s++(?P<form>\w++)[ \t]*+;?\r?\n?".encode(),
     re.I | re.S,
 )
 
