@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from truecount.datasets import Dataset
-from truecount.resolve.actions import AMENDMENT, EVER_MS, Actions
+from truecount.resolve.actions import AMENDMENT, EVER_MS, Actions, Profile
 from truecount.resolve.scratch import Sql
-from truecount.vocabulary import Outcome
+from truecount.vocabulary import BROWSER_SIDE, Mark, Outcome, Source
 
 from .forms import money, time_of_ms
 from .refused import tallied
@@ -52,6 +53,35 @@ class _Sums:
         self.value_e4: dict[str, int] = {}
         self.times_ms: list[int] = []
 
+    def add_profile(self, row: Profile, actions: Actions) -> None:
+        """Add what the profile settles: marks, copies that are left out, and copies that are an action each."""
+        self.bots += row.in_range if row.marks & Mark.BOT else 0
+        self.tools += row.in_range if row.marks & Mark.TOOL else 0
+        if actions.is_left_out(row):
+            self.left_out += row.in_range
+            self.copies += row.in_range
+            self.times_ms += [row.first_ms, row.last_ms]
+        elif row.bare and row.source != Source.OFFLINE and row.event_name not in actions.params["pooled_names"]:
+            is_browser = row.source in BROWSER_SIDE
+            sides = (row.in_range, 0) if is_browser else (0, row.in_range)
+            limited = row.in_range if row.marks & Mark.LIMITED else 0
+            self.add(
+                row.currency,
+                [row.in_range, row.in_range, *sides, 0, limited, row.value_e4, row.first_ms, row.last_ms],
+            )
+
+    def add(self, currency: str, numbers: Sequence[int]) -> None:
+        """Add actions whose values are of one currency, "" for none: a row of sums.sql."""
+        self.actions += numbers[0]
+        self.copies += numbers[1]
+        self.browser_only += numbers[2]
+        self.server_only += numbers[3]
+        self.both += numbers[4]
+        self.limited += numbers[5]
+        if currency:
+            self.value_e4[currency] = self.value_e4.get(currency, 0) + numbers[6]
+        self.times_ms += numbers[7:]
+
 
 class Moved(Exception):
     """The store took in an earlier batch's rest while the answer was made: make it again."""
@@ -77,54 +107,42 @@ def _events(store: Sql, dataset: Dataset, since_us: int | None, until_us: int | 
     since_ms = -EVER_MS if since_us is None else -(-since_us // 1000)
     until_ms = EVER_MS if until_us is None else -(-until_us // 1000)
     with Actions(store, dataset, since_ms=since_ms, until_ms=until_ms) as actions:
-        for row in actions.profile:
-            sums = names.setdefault(str(row["event_name"]), _Sums())
-            sums.left_out += int(row["left_out_in_range"])
-            sums.copies += int(row["left_out_in_range"])
-            sums.bots += int(row["bots"])
-            sums.tools += int(row["tools"])
-            if row["left_out_in_range"]:
-                sums.times_ms += [int(row["first_ms"]), int(row["last_ms"])]
         actions.want_key_b()
-        _add_amendments(actions, names)
+        amended = _amendments(actions)
         if actions.count("wanted"):
             actions.fill(1)
+        for row in actions.profile:
+            if row.event_name != AMENDMENT and row.in_range:
+                names.setdefault(row.event_name, _Sums()).add_profile(row, actions)
         _sum_up(actions)
         for name, currency, *numbers in actions.rows("sums", PACKAGE):
-            sums = names.setdefault(str(name), _Sums())
-            counts = [int(number) for number in numbers]
-            sums.actions += counts[0]
-            sums.copies += counts[1]
-            sums.browser_only += counts[2]
-            sums.server_only += counts[3]
-            sums.both += counts[4]
-            sums.limited += counts[5]
-            if counts[7] and currency:
-                sums.value_e4[str(currency)] = sums.value_e4.get(str(currency), 0) + counts[6]
-            sums.times_ms += counts[8:]
+            names.setdefault(str(name), _Sums()).add(str(currency), [int(number) for number in numbers])
         if since_us is None and until_us is None:
-            rows = [row for row in actions.profile if not row["bare"] and row["event_name"] != AMENDMENT]
-            summed = sum(sums.copies for name, sums in names.items() if name != AMENDMENT)
-            if sum(int(row["copies"]) for row in rows) != summed:
+            held = sum(row.n for row in actions.profile if row.event_name != AMENDMENT)
+            if held != sum(sums.copies for sums in names.values()):
                 raise Moved("the count of copies and their sum over actions differ")
+        if amended is not None:
+            names[AMENDMENT] = amended
     for item in tallied(store, dataset, since_us, until_us):
         if item.outcome == Outcome.REFUSED and item.event_name:
             names.setdefault(item.event_name, _Sums()).refused += item.n
     return [_counts(name, sums) for name, sums in sorted(names.items()) if sums.copies or sums.refused]
 
 
-def _add_amendments(actions: Actions, names: dict[str, _Sums]) -> None:
+def _amendments(actions: Actions) -> _Sums | None:
     """Amendments whose original is there are accepted copies; the others are set aside, and no copies."""
-    if AMENDMENT not in names:
-        return
+    rows = [row for row in actions.profile if row.event_name == AMENDMENT]
+    if not rows:
+        return None
+    sums = _Sums()
     actions.put("originals", "originals")
     found = [int(value) for value in actions.rows("amendments_found", PACKAGE)[0]]
-    sums = names[AMENDMENT]
     sums.copies = found[1]
     sums.left_out = found[2]
     sums.times_ms = found[3:5] if found[1] else []
     if found[0]:
         actions.want_places("originals")
+    return sums
 
 
 def _sum_up(actions: Actions) -> None:

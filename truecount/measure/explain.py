@@ -115,7 +115,7 @@ def explain(
 def _explain(actions: Actions, event_name: str, hashes: bool) -> Explained:
     actions.want_key_b()
     actions.want_places("targets")
-    if any(row["event_name"] == AMENDMENT for row in actions.profile):
+    if any(row.event_name == AMENDMENT for row in actions.profile):
         actions.put("originals", "originals")
         actions.want_places("originals")
     actions.fill(1)

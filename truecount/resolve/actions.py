@@ -8,7 +8,7 @@ can, the pool's stages are not run at all.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from truecount.datasets import Dataset
 from truecount.vocabulary import BROWSER_SIDE, Mark, Source
@@ -17,18 +17,23 @@ from .scratch import Scratch, Sql
 
 AMENDMENT: Final = "AppendValue"
 """The event that amends another's value and is no action of its own."""
-_PROFILE: Final = (
-    "event_name",
-    "source",
-    "bare",
-    "copies",
-    "left_out",
-    "left_out_in_range",
-    "bots",
-    "tools",
-    "first_ms",
-    "last_ms",
-)
+
+
+class Profile(NamedTuple):
+    """One row of profile.sql: what is alike in name, source, whether it has an id, marks and currency of its value."""
+
+    event_name: str
+    source: str
+    bare: bool
+    marks: int
+    currency: str
+    n: int
+    in_range: int
+    value_e4: int
+    first_ms: int
+    last_ms: int
+
+
 EVER_MS: Final = 2**62
 """Beyond any time that a copy can have."""
 
@@ -74,7 +79,7 @@ class Actions(Scratch):
             "since_ms": since_ms,
             "until_ms": until_ms,
         }
-        self.profile: list[dict[str, Any]] = []
+        self.profile: list[Profile] = []
         self.at_moment()
 
     def at_moment(self) -> None:
@@ -83,14 +88,19 @@ class Actions(Scratch):
         currencies = sorted({currency for _, _, some in found for currency in some})
         self.params |= {
             "doors": [str(door) for door, _, _ in found],
-            "seqs": [int(seq) for _, seq, _ in found],
+            "seqs": [int(seq) + 1 for _, seq, _ in found],
             "currencies": currencies,
             "pooled_names": [],
             "any_offline": 0,
+            "any_wanted": 0,
         }
         self.need("wanted")
-        self.profile = [dict(zip(_PROFILE, row, strict=True)) for row in self.rows("profile")]
-        self.params["any_offline"] = int(any(row["source"] == Source.OFFLINE for row in self.profile))
+        self.profile = sorted(Profile(*row) for row in self.rows("profile"))
+        self.params["any_offline"] = int(any(row.source == Source.OFFLINE for row in self.profile))
+
+    def is_left_out(self, row: Profile) -> bool:
+        """Whether the copies of this row form no action."""
+        return bool(row.marks & int(self.params["left_out_marks"]))
 
     def want_key_b(self) -> None:
         """Want what key B could merge: a browser copy and a server copy of a name, one of the two without an id."""
@@ -111,6 +121,7 @@ class Actions(Scratch):
 
     def fill(self, round_: int) -> None:
         """Put the copies that were wanted in this round into the pool."""
+        self.params["any_wanted"] = 1
         self.put("pool", "pool", round=round_)
 
     def resolve(self) -> bool:
@@ -129,16 +140,16 @@ class Actions(Scratch):
     def _names_of_key_b(self) -> list[str]:
         counts: dict[str, dict[tuple[bool, bool], int]] = {}
         for row in self.profile:
-            if row["source"] in (Source.OFFLINE, Source.MESSAGING) or row["event_name"] == AMENDMENT:
+            if row.source in (Source.OFFLINE, Source.MESSAGING) or row.event_name == AMENDMENT or self.is_left_out(row):
                 continue
-            kind = (row["source"] in BROWSER_SIDE, bool(row["bare"]))
-            of_name = counts.setdefault(str(row["event_name"]), {})
-            of_name[kind] = of_name.get(kind, 0) + int(row["copies"]) - int(row["left_out"])
+            kind = (row.source in BROWSER_SIDE, bool(row.bare))
+            of_name = counts.setdefault(row.event_name, {})
+            of_name[kind] = of_name.get(kind, 0) + row.n
         return sorted(
             name
             for name, of_name in counts.items()
-            if of_name.get((True, False)) and of_name.get((False, False))
-            if of_name.get((True, True)) or of_name.get((False, True))
+            if (of_name.get((True, True)) and (of_name.get((False, True)) or of_name.get((False, False))))
+            or (of_name.get((False, True)) and of_name.get((True, False)))
         )
 
     def _join_by_key_b(self) -> None:

@@ -1,7 +1,7 @@
 -- The sums, one row an event name and currency.
 select
     event_name,
-    currency,
+    if(unit = 0, '', {currencies:Array(String)}[unit]) as money,
     sum(actions),
     sum(copies),
     sum(browser_only),
@@ -9,9 +9,8 @@ select
     sum(both),
     sum(limited),
     sum(value_e4),
-    sum(valued),
     min(first_ms),
     max(last_ms)
 from {sums:Identifier}
-where long_key = ''
-group by event_name, currency
+where actions > 0
+group by event_name, money

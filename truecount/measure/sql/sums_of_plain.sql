@@ -1,20 +1,24 @@
--- Sums of the actions outside the pool, per event name and currency; a key that the pool must cut into sessions gets a row
--- of its own instead.
+-- Sums of the actions outside the pool, per event name and currency, and the keys that the pool must cut into sessions. Where
+-- a name has nothing in the pool, its copies without a key are summed up by the profile already.
 select
     event_name,
     class,
-    if(long, key, '') as long_key,
-    if(isNull(value_e4), '', toString(currency)) as money,
-    count() as actions,
-    sum(copies) as n_copies,
-    countIf(browser_copies = copies) as browser_only,
-    countIf(browser_copies = 0) as server_only,
-    countIf(browser_copies > 0 and browser_copies < copies) as both,
-    countIf(limited) as n_limited,
-    sumIf(toInt128(ifNull(value_e4, 0)), money != '') as total_e4,
-    countIf(money != '') as valued,
-    min(event_time_ms) as first_ms,
-    max(event_time_ms) as last_ms
-from plain
+    groupArrayIf(key, long) as long_keys,
+    unit,
+    countIf(not long) as actions,
+    sumIf(copies, not long) as n_copies,
+    countIf(not long and browser_copies = copies) as browser_only,
+    countIf(not long and browser_copies = 0) as server_only,
+    countIf(not long and browser_copies > 0 and browser_copies < copies) as both,
+    countIf(not long and limited) as n_limited,
+    sumIf(toInt128(ifNull(value_e4, 0)), not long) as total_e4,
+    minIf(event_time_ms, not long) as first_ms,
+    maxIf(event_time_ms, not long) as last_ms
+from
+(
+    select *, if(isNull(value_e4), 0, toUInt16(indexOf({currencies:Array(String)}, currency))) as unit
+    from plain
+    where not single or class = 2 or event_name in {pooled_names:Array(String)}
+)
 where long or (event_time_ms >= {since_ms:Int64} and event_time_ms < {until_ms:Int64})
-group by event_name, class, long_key, money
+group by event_name, class, unit

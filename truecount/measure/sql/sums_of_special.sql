@@ -2,16 +2,15 @@
 select
     event_name,
     class,
-    '' as long_key,
-    if(isNull(value), '', toString(unit)) as money,
+    []::Array(String) as long_keys,
+    unit,
     count() as actions,
     sum(copies) as n_copies,
     countIf(browser_copies = copies) as browser_only,
     countIf(browser_copies = 0) as server_only,
     countIf(browser_copies > 0 and browser_copies < copies) as both,
     countIf(limited) as n_limited,
-    sumIf(toInt128(ifNull(value, 0)), money != '') as total_e4,
-    countIf(money != '') as valued,
+    sum(toInt128(ifNull(value, 0))) as total_e4,
     min(event_time_ms) as first_ms,
     max(event_time_ms) as last_ms
 from
@@ -20,9 +19,10 @@ from
         actions.*,
         amended.action = actions.action and actions.action != 0 as is_amended,
         if(is_amended, amended.value_e4, actions.value_e4) as value,
-        if(is_amended and amended.currency != '', amended.currency, actions.currency) as unit
+        if(is_amended and amended.currency != '', amended.currency, actions.currency) as money,
+        if(isNull(value), 0, toUInt16(indexOf({currencies:Array(String)}, money))) as unit
     from special as actions
     left join {amended:Identifier} as amended on actions.action = amended.action
 )
 where event_time_ms >= {since_ms:Int64} and event_time_ms < {until_ms:Int64}
-group by event_name, class, long_key, money
+group by event_name, class, unit

@@ -13,7 +13,9 @@ select
 from counted
 where event_id != '' and source != 'offline'
 group by event_name, class, key
-having (event_name, class, key) not in (select event_name, class, key from {wanted:Identifier} where key != '')
+having not {any_wanted:UInt8} or (event_name, class, key) not in (
+    select event_name, class, key from {wanted:Identifier} where key != ''
+)
 
 union all
 
@@ -30,4 +32,6 @@ select
 from counted
 where source = 'offline' and offline_key != '' and {any_offline:UInt8}
 group by event_name, class, key
-having (event_name, class, key) not in (select event_name, class, key from {wanted:Identifier} where key != '')
+having not {any_wanted:UInt8} or (event_name, class, key) not in (
+    select event_name, class, key from {wanted:Identifier} where key != ''
+)

@@ -8,6 +8,7 @@ select
     event_name,
     class,
     key,
+    0 as single,
     toUInt128(bitShiftRight(first, 128)) as action,
     span_us > if(class = 2, 604800000000, 172800000000) as long,
     copies,
@@ -25,6 +26,7 @@ select
     event_name,
     class,
     '' as key,
+    1 as single,
     place as action,
     0 as long,
     1 as copies,
@@ -35,7 +37,11 @@ select
     event_time_ms
 from counted
 where event_id = '' and source != 'offline'
-    and not (event_name in {pooled_names:Array(String)} and place in (select place from {wanted:Identifier} where key = ''))
+    and (
+        not {any_wanted:UInt8}
+        or event_name not in {pooled_names:Array(String)}
+        or place not in (select place from {wanted:Identifier} where key = '')
+    )
 
 union all
 
@@ -43,6 +49,7 @@ select
     event_name,
     class,
     '' as key,
+    1 as single,
     place as action,
     0 as long,
     1 as copies,
@@ -53,4 +60,8 @@ select
     event_time_ms
 from counted
 where source = 'offline' and offline_key = '' and {any_offline:UInt8}
-    and not (event_name in {pooled_names:Array(String)} and place in (select place from {wanted:Identifier} where key = ''))
+    and (
+        not {any_wanted:UInt8}
+        or event_name not in {pooled_names:Array(String)}
+        or place not in (select place from {wanted:Identifier} where key = '')
+    )

@@ -7,6 +7,7 @@ select
     event_name,
     class,
     key,
+    0 as single,
     action,
     0 as long,
     copies,

@@ -1,4 +1,3 @@
 -- Ids whose copies lie further apart than the window, as the sums found them.
-select 2 as round, event_name, class, long_key as key, toUInt128(0) as place
+select 2 as round, event_name, class, arrayJoin(long_keys) as key, toUInt128(0) as place
 from {sums:Identifier}
-where long_key != ''
