@@ -334,4 +334,4 @@ def test_a_statement_that_only_looks_like_an_insert_is_told_apart_in_one_pass() 
     assert front._INSERT.match(b"INSERT INTO t SETTINGS " + b"a=1, " * 40_000) is None
     found = front._INSERT.match(b"INSERT INTO `s`.`t` (`a`, b) SETTINGS a=1, b = 'x' FORMAT Native\nFORMAT")
     assert found is not None
-    assert (found["into"], found["settings"], found["form"]) == (b"`s`.`t` (`a`, b) ", b"a=1, b = 'x'", b"Native")
+    assert (found["into"], found["settings"], found["form"]) == (b"`s`.`t` (`a`, b)", b"a=1, b = 'x'", b"Native")

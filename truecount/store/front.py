@@ -53,7 +53,8 @@ _SET: Final = r"\w++\s*+=\s*+[^\s,;]++"
 _INSERT: Final = re.compile(
     rf"\s*+INSERT\s++INTO\s++(?:TABLE\s++)?(?P<into>{_NAME}(?:\.{_NAME})?+\s*+"
     r"(?:\((?:[^()'`\"]++|`[^`]+`|\"[^\"]+\")*+\))?+)"
-    rf"\s*+(?:SETTINGS\s++(?P<settings>{_SET}(?:\s*+,\s*+{_SET})*+)\s++)?+FORMAT\s++(?P<form>\w++)[ \t]*+;?\r?\n?".encode(),
+    rf"\s*+(?:SETTINGS\s++(?P<settings>{_SET}(?:\s*+,\s*+{_SET})*+)\s++)?+"
+    r"FORMAT\s++(?P<form>\w++)[ \t]*+;?\r?\n?".encode(),
     re.I | re.S,
 )
 
