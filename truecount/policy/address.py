@@ -70,5 +70,6 @@ def weak_of(weak_key: bytes, address: str, agent: str) -> int:
     address = _canonicals[address]
     if not address:
         return 0
-    text = f"{address}\n{agent}".encode("utf-8", "surrogatepass")
+    # The agent comes first: many events share one, and a batch keeps the hash's state behind it.
+    text = f"{agent}\n{address}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(text, key=weak_key[:64], digest_size=8).digest(), "big", signed=True) or 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
+import struct
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -65,14 +67,22 @@ def weak_column(weak_key: bytes, addresses: Sequence[str], agents: Sequence[str]
     """`address.weak_of` of each event. `plain`: all are IPv4 in their usual form, and need no further look."""
     if not plain or not all(agents):
         return [weak_of(weak_key, address, agent) for address, agent in zip(addresses, agents, strict=True)]
-    copy = hashlib.blake2b(key=weak_key[:64], digest_size=8).copy
-    read = int.from_bytes
-    found = []
-    for address, agent in zip(addresses, agents, strict=True):
-        keyed = copy()
-        keyed.update(f"{address}\n{agent}".encode("utf-8", "surrogatepass"))
-        found.append(read(keyed.digest(), "big", signed=True) or 1)
-    return found
+    states = _states_of(weak_key[:64])
+    hashes = [states[agent].copy() for agent in agents]
+    for keyed, address in zip(hashes, "\n".join(addresses).encode().split(b"\n"), strict=True):
+        keyed.update(address)
+    found = list(struct.unpack(f">{len(hashes)}q", b"".join([keyed.digest() for keyed in hashes])))
+    return [one or 1 for one in found] if 0 in found else found
+
+
+@functools.lru_cache(maxsize=2)
+def _states_of(weak_key: bytes) -> Memo[Any]:
+    """The state of the keyed hash behind a user agent, of those seen last."""
+
+    def state(agent: str) -> Any:
+        return hashlib.blake2b(f"{agent}\n".encode("utf-8", "surrogatepass"), key=weak_key, digest_size=8)
+
+    return Memo(state, most=2048, longest=512)
 
 
 def hash_keys(rows: Slice) -> None:

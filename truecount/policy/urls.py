@@ -58,7 +58,8 @@ def landing_of(url: str) -> Landing:
     found: dict[str, str] = {}
     for name, value in pairs:
         if value and name not in found:
-            found[name] = unquote_plus(value, errors="replace").strip()
+            plain = "%" not in value and "+" not in value
+            found[name] = value.strip() if plain else unquote_plus(value, errors="replace").strip()
     get = found.get
     campaign = get("utm_campaign") or get("utm_id") or get("campaign_id") or ""
     source = get("utm_source") or ""
