@@ -126,11 +126,14 @@ class _NoPandas:
 
 
 def die_with_parent() -> None:
-    """TERM this process when its parent's thread that started it ends (Linux)."""
+    """Kill this process when its parent's thread that started it ends (Linux).
+
+    KILL, since a TERM would wait for whatever holds the interpreter; the store is made to be killed.
+    """
     import ctypes
 
     parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM, 0, 0, 0)
+    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(0)
 
