@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 from truecount.policy.keys import NOTHINGS, digests, is_hashed
@@ -23,8 +22,6 @@ _hashes: Final = re.compile(rb"(?:[0-9a-fA-F]{64}\n)++").fullmatch
 _plain_emails: Final = re.compile(rb"(?:[a-z0-9._%+'-]++@[a-z0-9-]++(?:\.[a-z0-9-]++)++\n)++").fullmatch
 _plain_phones: Final = re.compile(rb"(?:\+?+[1-9][0-9 ().-]{4,24}+\n)++").fullmatch
 _ONLY_TEXTS: Final = {str}
-_memo_keys: Final = frozenset(("fn", "ln", "ct", "st", "zp", "country", "ge"))
-_by_country: Final = frozenset(("st", "zp"))
 
 
 class DigestColumn(NamedTuple):
@@ -38,27 +35,16 @@ class DigestColumn(NamedTuple):
 
 def digest_column(key: str, column: Sequence[Any], countries: Sequence[str] | None, last_year: int) -> DigestColumn:
     """Normalise and hash a column. Values are texts, numbers, lists of these, or None."""
-    texts = single_texts(column)
-    if texts is not None and "" not in texts:
-        if len(texts[0]) >= 64:
-            found = _already_hashed(texts)
-            if found is not None:
-                return DigestColumn(found, {}, False)
-        elif key in _memo_keys:
-            memo = _memos[key]
-            longest = max(map(len, texts))
-            if key == "st" or (key == "zp" and longest >= 9):  # shorter post codes read alike everywhere
-                found = [
-                    memo[f"{text}\n{country}"] for text, country in zip(texts, countries or repeat(""), strict=False)
-                ]
-            else:
-                found = [memo[text] for text in texts]
-            if b"" not in found and longest < 32:
-                return DigestColumn(found, {}, True)
-        elif key in _plain:
-            found = _plain[key](texts, countries)
-            if found is not None and NOTHINGS.isdisjoint(found):
-                return DigestColumn(found, {}, True)
+    first = column[0]
+    first = first[0] if type(first) is list and first else first
+    if type(first) is str and len(first) >= 64:
+        found = _already_hashed(column)
+        if found is not None:
+            return DigestColumn(found, {}, False)
+    elif key in _whole_columns:
+        found = _whole_columns[key](column, countries)
+        if found is not None and NOTHINGS.isdisjoint(found):
+            return DigestColumn(found, {}, True)
     return _one_by_one(key, column, countries, last_year)
 
 
@@ -91,7 +77,10 @@ def single_texts(column: Sequence[Any]) -> list[str] | None:
     return list(column) if set(map(type, column)) == _ONLY_TEXTS else None
 
 
-def _already_hashed(texts: list[str]) -> list[bytes] | None:
+def _already_hashed(column: Sequence[Any]) -> list[bytes] | None:
+    texts = single_texts(column)
+    if texts is None:
+        return None
     joined = "\n".join(texts)
     if not joined.isascii() or not _hashes(joined.encode() + b"\n"):
         return None
@@ -100,7 +89,10 @@ def _already_hashed(texts: list[str]) -> list[bytes] | None:
     return found if NOTHINGS.isdisjoint(found) and len(found) == len(texts) else None
 
 
-def _emails(texts: list[str], countries: Sequence[str] | None) -> list[bytes] | None:
+def _emails(column: Sequence[Any], countries: Sequence[str] | None) -> list[bytes] | None:
+    texts = single_texts(column)
+    if texts is None:
+        return None
     joined = "\n".join(texts).lower()
     if not joined.isascii():
         return None
@@ -111,8 +103,11 @@ def _emails(texts: list[str], countries: Sequence[str] | None) -> list[bytes] | 
     return sha256s(parts) if len(parts) == len(texts) else None
 
 
-def _phones(texts: list[str], countries: Sequence[str] | None) -> list[bytes] | None:
-    """Numbers that begin with a calling code beyond doubt: + in front, or none of a known country to doubt with."""
+def _phones(column: Sequence[Any], countries: Sequence[str] | None) -> list[bytes] | None:
+    """Numbers of digits, spaces, dots, dashes and brackets; those that may lack a calling code get another look."""
+    texts = single_texts(column)
+    if texts is None:
+        return None
     joined = "\n".join(texts)
     if not joined.isascii():
         return None
@@ -137,8 +132,11 @@ def _phones(texts: list[str], countries: Sequence[str] | None) -> list[bytes] | 
     return found
 
 
-def _ids(texts: list[str], countries: Sequence[str] | None) -> list[bytes] | None:
+def _ids(column: Sequence[Any], countries: Sequence[str] | None) -> list[bytes] | None:
     """Ids in lower case without blanks have no other reading."""
+    texts = single_texts(column)
+    if texts is None:
+        return None
     joined = "\n".join(texts)
     if not joined.isascii() or joined != joined.lower() or max(map(len, texts)) >= 64:
         return None
@@ -146,19 +144,52 @@ def _ids(texts: list[str], countries: Sequence[str] | None) -> list[bytes] | Non
     return sha256s(parts) if len(parts) == len(texts) else None
 
 
-_plain: Final[dict[str, Callable[[list[str], Sequence[str] | None], list[bytes] | None]]] = {
+def _remembered(key: str, country: str) -> Memo[bytes]:
+    """Digests of values that many people share. What needs a closer look (a hash, a note) is b"", as nothing is."""
+    most = 2048 if country else 16_384
+    return Memo(lambda text: digests(key, text, country)[0] if len(text) < 32 else b"", most=most, longest=32)
+
+
+def _of_a_memo(key: str) -> Callable[[Sequence[Any], Sequence[str] | None], list[bytes] | None]:
+    memo = _remembered(key, "")
+
+    def column_of(column: Sequence[Any], countries: Sequence[str] | None) -> list[bytes] | None:
+        try:
+            found = [memo[one] for (one,) in column]
+        except (TypeError, ValueError):  # not a list of one text each
+            if set(map(type, column)) != _ONLY_TEXTS:
+                return None
+            found = [memo[one] for one in column]
+        return None if b"" in found else found
+
+    return column_of
+
+
+def _of_memos_by_country(key: str) -> Callable[[Sequence[Any], Sequence[str] | None], list[bytes] | None]:
+    memos: Memo[Memo[bytes]] = Memo(lambda country: _remembered(key, country), most=512, longest=8)
+
+    def column_of(column: Sequence[Any], countries: Sequence[str] | None) -> list[bytes] | None:
+        if countries is None:
+            countries = [""] * len(column)
+        try:
+            found = [memos[country][one] for (one,), country in zip(column, countries, strict=True)]
+        except (TypeError, ValueError):
+            if set(map(type, column)) != _ONLY_TEXTS:
+                return None
+            found = [memos[country][one] for one, country in zip(column, countries, strict=True)]
+        return None if b"" in found else found
+
+    return column_of
+
+
+_whole_columns: Final[dict[str, Callable[[Sequence[Any], Sequence[str] | None], list[bytes] | None]]] = {
     "em": _emails,
     "ph": _phones,
     "external_id": _ids,
+    **{key: _of_a_memo(key) for key in ("fn", "ln", "ct", "country", "ge")},
+    **{key: _of_memos_by_country(key) for key in ("st", "zp")},
 }
-
-
-def _memoised(key: str) -> Callable[[str], bytes]:
-    def by_country(text: str) -> bytes:
-        value, newline, country = text.rpartition("\n")
-        return digests(key, value, country)[0] if newline else digests(key, text)[0]
-
-    return by_country if key in _by_country else lambda text: digests(key, text)[0]
+"""How a whole column is read, where all of it is plain: None where it is not."""
 
 
 def _code_of(country: str) -> tuple[bytes, bytes]:
@@ -167,9 +198,6 @@ def _code_of(country: str) -> tuple[bytes, bytes]:
     return code, code + b"0"
 
 
-_memos: Final[dict[str, Memo[bytes]]] = {
-    key: Memo(_memoised(key), most=16_384, longest=64) for key in sorted(_memo_keys)
-}
 _codes: Final[Memo[tuple[bytes, bytes]]] = Memo(_code_of, most=512, longest=8)
 
 
