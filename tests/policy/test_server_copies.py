@@ -14,7 +14,7 @@ from tests.policy.server_events import AGENT, NOW_S, event, keep, keep_all, keep
 from truecount.policy.address import weak_of
 from truecount.policy.calm import is_calm
 from truecount.policy.decode import body_of_json
-from truecount.policy.money import currency_of, value_e4_of
+from truecount.policy.money import currency_of, value_e4_of, values_e4_of
 from truecount.policy.scrub import scrub_id, scrub_json, scrub_text, scrub_url
 from truecount.policy.server import SERVER_STEPS, keep_slice, normalised
 from truecount.policy.times import time_ms_of
@@ -58,6 +58,14 @@ MONEY: list[tuple[Any, int | None]] = [
 @pytest.mark.parametrize(("value", "expected"), MONEY, ids=range(len(MONEY)))
 def test_money_is_read_exactly(value: Any, expected: int | None) -> None:
     assert value_e4_of(value) == expected
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.lists(st.one_of(st.floats(-1e12, 1e12), st.decimals(-9999, 9999, places=4).map(float)), min_size=1, max_size=5)
+)
+def test_a_column_of_money_is_read_as_its_values_are(column: list[float]) -> None:
+    assert values_e4_of(column) == [value_e4_of(value) for value in column]
 
 
 TIMES: list[tuple[Any, int | None]] = [

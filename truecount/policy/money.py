@@ -5,6 +5,7 @@ from __future__ import annotations
 import decimal
 import functools
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from truecount.policy.memo import Memo
@@ -37,6 +38,17 @@ def value_e4_of(value: object) -> int | None:
         return None
     scaled = decimal.Decimal(text).scaleb(4).to_integral_value(decimal.ROUND_HALF_UP)
     return int(scaled) if -LIMIT_E4 <= scaled <= LIMIT_E4 else None
+
+
+def values_e4_of(values: Sequence[object]) -> list[int | None]:
+    """`value_e4_of` of a column, at once where all are numbers of at most four decimals."""
+    if set(map(type, values)) == {float}:
+        floats: Sequence[float] = values  # type: ignore[assignment]
+        if max(floats) < 1e11 and min(floats) > -1e11:
+            near: list[int | None] = [round(value * SCALE) for value in floats]
+            if [one / SCALE for one in near] == list(floats):  # type: ignore[operator]
+                return near
+    return list(map(value_e4_of, values))
 
 
 @functools.cache

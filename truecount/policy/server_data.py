@@ -11,7 +11,7 @@ import msgspec
 from truecount.policy.calm import is_calm
 from truecount.policy.events import NO_RAW
 from truecount.policy.loose_json import MAX_DEPTH, deeper_than, encoded, loads
-from truecount.policy.money import currency_of, value_e4_of
+from truecount.policy.money import currency_of, values_e4_of
 from truecount.policy.scrub import placed, scrub_id, scrub_json, scrub_text
 from truecount.policy.slices import SEPARATOR, Slice
 from truecount.policy.times import time_ms_of
@@ -57,10 +57,11 @@ def read_custom_data(rows: Slice) -> None:
     if None in customs:
         customs = [custom or _NO_CUSTOM for custom in customs]
         texts = ["" if text == "null" else text for text in texts]
+    absent = (None,) * rows.n
     found = {
         name: column
         for name, column in zip(_CUSTOM_FIELDS, zip(*map(_astuple, customs), strict=True), strict=True)
-        if column.count(None) != rows.n
+        if column != absent
     }
     _take_money(rows, found)
     _takeids_of(rows, "order_id", found.get("order_id"), found.get("app_order_id"))
@@ -155,7 +156,7 @@ def _either(main: Sequence[Any] | None, twin: Sequence[Any] | None) -> Sequence[
 def _take_money(rows: Slice, found: dict[str, Any]) -> None:
     amounts = _either(found.get("value"), found.get("app_value"))
     if amounts is not None:
-        rows.columns["value_e4"] = exact = list(map(value_e4_of, amounts))
+        rows.columns["value_e4"] = exact = values_e4_of(amounts)
         if None in exact:
             for row, one in enumerate(exact):
                 if one is None and amounts[row] is not None and amounts[row] != "":
