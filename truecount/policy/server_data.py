@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import repeat
 from typing import Any, Final
 
 import msgspec
@@ -74,7 +73,7 @@ def read_custom_data(rows: Slice) -> None:
             if removed:
                 texts[row] = clean
                 rows.take(row, placed("custom_data", removed))
-    if max(map(str.count, texts, repeat("{"))) + max(map(str.count, texts, repeat("["))) > MAX_DEPTH:
+    if max(map(len, joined.translate(None, _NO_OPENERS).split(b"\x1e"))) > MAX_DEPTH:
         for row, text in enumerate(texts):
             if _too_deep(text):
                 rows.fail(row, Reason.TOO_DEEP, "custom_data")
@@ -83,6 +82,8 @@ def read_custom_data(rows: Slice) -> None:
     _check_leads(rows, found)
 
 
+_NO_OPENERS: Final = bytes(code for code in range(256) if code not in b"{[\x1e")
+"""All bytes but those that open a level, and the separator."""
 _NULL: Final = msgspec.Raw(b"null")
 
 
