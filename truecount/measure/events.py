@@ -109,7 +109,7 @@ def _events(store: Sql, dataset: Dataset, since_us: int | None, until_us: int | 
     with Actions(store, dataset, since_ms=since_ms, until_ms=until_ms) as actions:
         actions.want_key_b()
         amended = _amendments(actions)
-        if actions.count("wanted"):
+        if actions.wants:
             actions.fill(1)
         for row in actions.profile:
             if row.event_name != AMENDMENT and row.in_range:
@@ -147,11 +147,9 @@ def _amendments(actions: Actions) -> _Sums | None:
 
 def _sum_up(actions: Actions) -> None:
     actions.put("sums", "sums_of_plain", PACKAGE)
-    actions.put("wanted", "wanted_long")
-    long = actions.store.query_rows(
-        f"SELECT count() FROM {actions.params['wanted']} WHERE round = 2",
-    )
-    if int(long[0][0]):
+    long = actions.store.query_rows(f"SELECT sum(length(long_keys)) FROM {actions.params['sums']}")
+    if int(long[0][0] or 0):
+        actions.put("wanted", "wanted_long")
         actions.fill(2)
     if actions.resolve():
         actions.need("amended")

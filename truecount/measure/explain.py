@@ -60,8 +60,8 @@ class ExplainedCopy(msgspec.Struct, kw_only=True):
 class Explained(msgspec.Struct, kw_only=True):
     """One action: its copies in log order. `value` is the kept copy's, as amended.
 
-    `others` counts the other actions that the search found, older than this one. `nearest` is, for an action seen from one
-    side alone, the copy that came nearest to merging with it.
+    `others` counts the other actions that the search found, older than this one. `nearest` is, for an action seen from
+    one side alone, the copy that came nearest to merging with it.
     """
 
     event_name: str

@@ -89,7 +89,9 @@ class Actions(Scratch):
         self.params |= {
             "doors": [str(door) for door, _, _ in found],
             "seqs": [int(seq) + 1 for _, seq, _ in found],
+            "ranks": list(range(1, len(found) + 1)),
             "currencies": currencies,
+            "units": list(range(1, len(currencies) + 1)),
             "pooled_names": [],
             "any_offline": 0,
             "any_wanted": 0,
@@ -113,6 +115,11 @@ class Actions(Scratch):
             self.params["pooled_names"] = sorted({*self.params["pooled_names"], *names})
         self.drop("live")
 
+    @property
+    def wants(self) -> bool:
+        """Whether anything was wanted that is to be filled in."""
+        return bool(self.params["pooled_names"])
+
     def want_places(self, table: str) -> None:
         """Want the keys of the copies whose places a scratch table holds, and those copies without a key."""
         self.put("wanted", f"wanted_of_{table}")
@@ -133,8 +140,7 @@ class Actions(Scratch):
         if self.params["pooled_names"]:
             self._join_by_key_b()
         self.put("resolved", "resolved")
-        for table in ("pool", "sessions", "joins"):
-            self.drop(table)
+        self.drop("pool", "sessions", "joins")
         return True
 
     def _names_of_key_b(self) -> list[str]:
@@ -167,8 +173,7 @@ class Actions(Scratch):
                 self._spread_labels()
                 self.put("claims", "claims_of_clusters")
             self.put("joins", "joins_with_id")
-        for table in ("tokens", "edges", "items", "labels", "labels_next", "claims"):
-            self.drop(table)
+        self.drop("tokens", "edges", "items", "labels", "labels_next", "claims")
 
     def _spread_labels(self) -> None:
         """Let clusters find their label; each round halves the way that is left, and the last one changes nothing."""

@@ -1,7 +1,7 @@
 """The .sql files of this folder, each a named definition, composed into statements.
 
-A file holds one SELECT. It may read other definitions by name (`from counted`): they are put in front as a WITH, so that
-each rule stands in one place. Values and the names of scratch tables are query parameters; nothing is templated.
+A file holds one SELECT. It may read other definitions by name (`from counted`): they are put in front as a WITH, so
+that each rule stands in one place. Values and the names of scratch tables are query parameters; nothing is templated.
 """
 
 from __future__ import annotations

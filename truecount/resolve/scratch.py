@@ -18,7 +18,7 @@ class Sql(Protocol):
 
 
 PREFIX: Final = "scratch_"
-"""Tables whose names begin so belong to an answer that is being made, or that a crash left behind: drop them at will."""
+"""Tables whose names begin so belong to an answer that is being made, or were left behind by a crash."""
 
 COLUMNS: Final = {
     "wanted": "round UInt8, event_name String, class UInt8, key String, place UInt128",
@@ -62,13 +62,12 @@ class Scratch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for table in list(self._made):
-            try:
-                self.drop(table)
-            except Exception:
-                # The engine is gone or busy: what it keeps is in memory alone. The first error is the one to see.
-                if kind is None:
-                    raise
+        try:
+            self.drop(*self._made)
+        except Exception:
+            # The engine is gone or busy: what it keeps is in memory alone. The first error is the one to see.
+            if kind is None:
+                raise
 
     def need(self, table: str) -> None:
         """Make a scratch table, empty, where it is not there yet; statements can name it from now on."""
@@ -77,11 +76,13 @@ class Scratch:
             self.store.command(f"CREATE TABLE {name} ({COLUMNS[table]}) ENGINE = Memory")
             self._made[table] = self.params[table] = name
 
-    def drop(self, table: str) -> None:
-        name = self._made.pop(table, None)
-        if name:
-            del self.params[table]
-            self.store.command(f"DROP TABLE IF EXISTS {name} SYNC")
+    def drop(self, *tables: str) -> None:
+        """Drop these tables, as far as they are there."""
+        names = [self._made.pop(table) for table in tables if table in self._made]
+        for table in tables:
+            self.params.pop(table, None)
+        if names:
+            self.store.command(f"DROP TABLE IF EXISTS {', '.join(names)} SYNC")
 
     def swap(self, one: str, other: str) -> None:
         """Let two tables of the same columns change their names."""
@@ -117,7 +118,8 @@ class Scratch:
 def sweep(store: Sql) -> None:
     """Drop what a crash left behind. Only for a moment when no answer is being made, such as an engine's start."""
     found = store.query_rows(
-        "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, {prefix:String}) ORDER BY name",
+        "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, {prefix:String}) "
+        "ORDER BY name",
         {"prefix": PREFIX},
     )
     for (name,) in found:

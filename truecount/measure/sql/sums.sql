@@ -1,7 +1,7 @@
 -- The sums, one row an event name and currency.
 select
     event_name,
-    if(unit = 0, '', {currencies:Array(String)}[unit]) as money,
+    if(unit = 0, '', {currencies:Array(String)}[unit]) as currency,
     sum(actions),
     sum(copies),
     sum(browser_only),
@@ -13,4 +13,4 @@ select
     max(last_ms)
 from {sums:Identifier}
 where actions > 0
-group by event_name, money
+group by event_name, currency

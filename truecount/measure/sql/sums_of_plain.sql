@@ -4,7 +4,7 @@ select
     event_name,
     class,
     groupArrayIf(key, long) as long_keys,
-    unit,
+    if(isNull(value_e4), 0, unit) as money,
     countIf(not long) as actions,
     sumIf(copies, not long) as n_copies,
     countIf(not long and browser_copies = copies) as browser_only,
@@ -14,11 +14,6 @@ select
     sumIf(toInt128(ifNull(value_e4, 0)), not long) as total_e4,
     minIf(event_time_ms, not long) as first_ms,
     maxIf(event_time_ms, not long) as last_ms
-from
-(
-    select *, if(isNull(value_e4), 0, toUInt16(indexOf({currencies:Array(String)}, currency))) as unit
-    from plain
-    where not single or class = 2 or event_name in {pooled_names:Array(String)}
-)
+from (select * from plain where not bare or event_name in {pooled_names:Array(String)})
 where long or (event_time_ms >= {since_ms:Int64} and event_time_ms < {until_ms:Int64})
-group by event_name, class, unit
+group by event_name, class, money

@@ -3,7 +3,7 @@ select
     event_name,
     class,
     []::Array(String) as long_keys,
-    unit,
+    if(isNull(value), 0, new_unit) as money,
     count() as actions,
     sum(copies) as n_copies,
     countIf(browser_copies = copies) as browser_only,
@@ -19,10 +19,13 @@ from
         actions.*,
         amended.action = actions.action and actions.action != 0 as is_amended,
         if(is_amended, amended.value_e4, actions.value_e4) as value,
-        if(is_amended and amended.currency != '', amended.currency, actions.currency) as money,
-        if(isNull(value), 0, toUInt16(indexOf({currencies:Array(String)}, money))) as unit
+        if(
+            is_amended and amended.currency != '',
+            transform(amended.currency, {currencies:Array(String)}, {units:Array(UInt64)}, toUInt64(0)),
+            actions.unit
+        ) as new_unit
     from special as actions
     left join {amended:Identifier} as amended on actions.action = amended.action
 )
 where event_time_ms >= {since_ms:Int64} and event_time_ms < {until_ms:Int64}
-group by event_name, class, unit
+group by event_name, class, money

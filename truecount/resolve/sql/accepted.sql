@@ -11,12 +11,12 @@ select
     source in ('browser', 'app') as browser_side,
     multiIf(source = 'offline', 2, source = 'messaging', 1, 0)::UInt8 as class,
     bitAnd(marks, {left_out_marks:UInt32}) != 0 as left_out,
+    transform(door, {doors:Array(String)}, {ranks:Array(UInt64)}, toUInt64(0)) as rank,
     bitOr(
-        bitShiftLeft(toUInt128(received_us + 1125899906842624), 76),
-        bitOr(
-            bitShiftLeft(toUInt128(indexOf({doors:Array(String)}, door)), 60),
-            bitOr(bitShiftLeft(toUInt128(seq), 20), toUInt128(pos))
-        )
+        bitShiftLeft(
+            toUInt128(bitOr(bitShiftLeft(toUInt64(received_us + 1125899906842624), 12), bitShiftRight(rank, 4))), 64
+        ),
+        bitOr(bitShiftLeft(bitOr(bitShiftLeft(rank, 40), seq), 20), toUInt64(pos))
     ) as place,
     bitOr(
         bitShiftLeft(toUInt128(toUInt64(ifNull(value_e4, 0))), 64),
@@ -24,7 +24,7 @@ select
             bitOr(
                 bitShiftLeft(toUInt64(isNotNull(value_e4)), 63),
                 bitOr(
-                    bitShiftLeft(toUInt64(indexOf({currencies:Array(String)}, currency)), 48),
+                    bitShiftLeft(transform(currency, {currencies:Array(String)}, {units:Array(UInt64)}, toUInt64(0)), 48),
                     toUInt64(event_time_ms + 140737488355328)
                 )
             )
@@ -47,4 +47,4 @@ select
 from copies
 where dataset = {dataset:String}
     and ({all_names:UInt8} or event_name in {names:Array(String)})
-    and seq < {seqs:Array(UInt64)}[indexOf({doors:Array(String)}, door)]
+    and seq < transform(door, {doors:Array(String)}, {seqs:Array(UInt64)}, toUInt64(0))

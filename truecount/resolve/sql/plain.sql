@@ -1,4 +1,5 @@
--- One row for each action that needs no closer look. A row with `long` set is no action: its copies lie further apart
+-- One row for each action that needs no closer look; `bare`: a copy without id, which the profile sums up too.
+-- `unit` is the currency's number in `currencies`. A row with `long` set is no action: its copies lie further apart
 -- than the window, and the pool has to cut them into sessions.
 with
     browser_copies > 0 and bitShiftRight(first_browser, 204) - bitShiftRight(first, 204) <= 300000000 as prefers_browser,
@@ -8,14 +9,14 @@ select
     event_name,
     class,
     key,
-    0 as single,
+    0 as bare,
     toUInt128(bitShiftRight(first, 128)) as action,
     span_us > if(class = 2, 604800000000, 172800000000) as long,
     copies,
     browser_copies,
     bitAnd(common_marks, 32) != 0 and (browser_copies = 0 or browser_copies = copies) as limited,
     if(bitTest(low, 63), toInt64(toUInt64(bitAnd(bitShiftRight(kept, 64), toUInt256(18446744073709551615)))), null) as value_e4,
-    {currencies:Array(String)}[bitAnd(bitShiftRight(low, 48), 32767)] as currency,
+    bitAnd(bitShiftRight(low, 48), 32767) as unit,
     toInt64(bitAnd(low, 281474976710655)) - 140737488355328 as event_time_ms
 from ids
 
@@ -26,14 +27,14 @@ select
     event_name,
     class,
     '' as key,
-    1 as single,
+    1 as bare,
     place as action,
     0 as long,
     1 as copies,
     toUInt64(browser_side) as browser_copies,
     bitAnd(marks, 32) != 0 as limited,
     value_e4,
-    currency,
+    transform(currency, {currencies:Array(String)}, {units:Array(UInt64)}, toUInt64(0)) as unit,
     event_time_ms
 from counted
 where event_id = '' and source != 'offline'
@@ -49,14 +50,14 @@ select
     event_name,
     class,
     '' as key,
-    1 as single,
+    0 as bare,
     place as action,
     0 as long,
     1 as copies,
     0 as browser_copies,
     bitAnd(marks, 32) != 0 as limited,
     value_e4,
-    currency,
+    transform(currency, {currencies:Array(String)}, {units:Array(UInt64)}, toUInt64(0)) as unit,
     event_time_ms
 from counted
 where source = 'offline' and offline_key = '' and {any_offline:UInt8}

@@ -7,14 +7,14 @@ select
     event_name,
     class,
     key,
-    0 as single,
+    0 as bare,
     action,
     0 as long,
     copies,
     browser_copies,
     bitAnd(common_marks, 32) != 0 and (browser_copies = 0 or browser_copies = copies) as limited,
     if(bitTest(low, 63), toInt64(toUInt64(bitAnd(bitShiftRight(kept_fact, 64), toUInt256(18446744073709551615)))), null) as value_e4,
-    {currencies:Array(String)}[bitAnd(bitShiftRight(low, 48), 32767)] as currency,
+    bitAnd(bitShiftRight(low, 48), 32767) as unit,
     toInt64(bitAnd(low, 281474976710655)) - 140737488355328 as event_time_ms,
     toUInt128(bitShiftRight(kept_fact, 128)) as kept
 from
