@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from truecount.policy.errors import at_event
 from truecount.policy.events import ServerEvent, UserData
-from truecount.policy.loose_json import encoded, loads
+from truecount.policy.loose_json import MAX_DEPTH, deeper_than, encoded, loads
 from truecount.vocabulary import DIGEST_KEYS, KEY_ALIASES, Reason
 
 _RAW_OBJECTS: Final = ("custom_data", "original_event_data", "app_data", "attribution_data")
@@ -69,6 +69,8 @@ def _object(value: Any, index: int, *path: str) -> Raw:
         value = {}
     if not isinstance(value, dict):
         raise at_event(Reason.BAD_SHAPE, index, *path)
+    if deeper_than(value, MAX_DEPTH):
+        raise at_event(Reason.TOO_DEEP, index, *path)
     return Raw(encoded(value))
 
 

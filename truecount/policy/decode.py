@@ -15,7 +15,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from truecount.policy.coerce import coerced
 from truecount.policy.errors import RequestRefused, at_event
-from truecount.policy.events import Body, ServerEvent
+from truecount.policy.events import Body, CommonEvent, ServerEvent
 from truecount.policy.loose_json import MAX_DEPTH, clean, deeper_than, encoded, is_true, loads
 from truecount.vocabulary import MAX_EVENTS_A_REQUEST, Reason
 
@@ -45,14 +45,16 @@ class _Body(msgspec.Struct, gc=False):
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _read_body: Final = msgspec.json.Decoder(_Body).decode
 _read_data: Final = msgspec.json.Decoder(_Thousand).decode
-_typed_events: Final = msgspec.json.Decoder(list[ServerEvent | str]).decode
+_texts: Final = msgspec.json.Decoder(list[str]).decode
+_common_events: Final = msgspec.json.Decoder(list[CommonEvent]).decode
+_typed_events: Final[Callable[[bytes | str], Any]] = msgspec.json.Decoder(list[ServerEvent]).decode
 _typed_event: Final = msgspec.json.Decoder(ServerEvent).decode
 _astuple: Final = msgspec.structs.astuple
 _escaped_surrogate: Final = re.compile(rb"\\u[dD][89a-fA-F]").search
 _encode: Final = msgspec.json.encode
 
 
-class Events(Sequence[ServerEvent]):
+class Events(Sequence[CommonEvent]):
     """The events of a request, decoded a slice at a time: a slice and what is made of it stay in the processor's cache.
 
     A shape that is wrong leaves an empty event, and the reason in `problems`, under the event's index.
@@ -66,30 +68,32 @@ class Events(Sequence[ServerEvent]):
         return len(self._raws)
 
     @overload
-    def __getitem__(self, at: int) -> ServerEvent: ...
+    def __getitem__(self, at: int) -> CommonEvent: ...
     @overload
-    def __getitem__(self, at: slice) -> list[ServerEvent]: ...
-    def __getitem__(self, at: int | slice) -> ServerEvent | list[ServerEvent]:
+    def __getitem__(self, at: slice) -> list[CommonEvent]: ...
+    def __getitem__(self, at: int | slice) -> CommonEvent | list[CommonEvent]:
         if isinstance(at, int):
             at = range(len(self))[at]
             return self._decoded(at, at + 1)[0]
         first, last, _ = at.indices(len(self))
         return self._decoded(first, last)
 
-    def __iter__(self) -> Iterator[ServerEvent]:
+    def __iter__(self) -> Iterator[CommonEvent]:
         for first in range(0, len(self), 64):
             yield from self._decoded(first, first + 64)
 
-    def _decoded(self, first: int, last: int) -> list[ServerEvent]:
+    def _decoded(self, first: int, last: int) -> list[CommonEvent]:
         raws = self._raws[first:last]
+        joined: bytes | str = b"[" + b",".join(raws) + b"]"
         try:
-            events = _typed_events(b"[" + b",".join(raws) + b"]")
-            kinds = set(map(type, events))
-            if kinds == {str}:  # what the official Python client sends
-                events = _typed_events("[" + ",".join(events) + "]")  # type: ignore[arg-type]
-                kinds = set(map(type, events))
-            if kinds == {ServerEvent} and len(events) == len(raws):
-                return events  # type: ignore[return-value]
+            if joined[1:2] == b'"':  # texts that hold an event each: what the official Python client sends
+                joined = "[" + ",".join(_texts(joined)) + "]"
+            try:
+                events: list[CommonEvent] = _common_events(joined)
+            except msgspec.ValidationError:
+                events = _typed_events(joined)
+            if len(events) == len(raws):
+                return events
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             pass
         events = []
@@ -99,7 +103,7 @@ class Events(Sequence[ServerEvent]):
             except RequestRefused as problem:
                 self.problems[index] = problem
                 events.append(ServerEvent())
-        return events  # type: ignore[return-value]
+        return events
 
 
 def body_of_json(raw: bytes) -> Body:
@@ -153,13 +157,10 @@ def body_of_fields(fields: Mapping[str, str]) -> Body:
 def event_of_text(raw: bytes | str) -> ServerEvent:
     """Read one event (a line of an import). RequestRefused names places as of event 0."""
     raw = raw if isinstance(raw, bytes) else raw.encode("utf-8", "replace")
-    events = _events_of_text(b"[" + raw + b"]")
-    event = events[0]
-    if events.problems:
-        raise events.problems[0]
-    if len(events) != 1:
+    raw = raw.strip()
+    if len(_events_of_text(b"[" + raw + b"]")) != 1:
         raise RequestRefused(Reason.BAD_SHAPE, "$['data'][0]")
-    return event
+    return _event(raw, 0)
 
 
 def _without_lone_surrogates(raw: bytes) -> bytes:

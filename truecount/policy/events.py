@@ -16,36 +16,51 @@ Number = str | int | None
 Values = str | int | list[str | int | None] | None
 NO_RAW: Final = Raw(b"")
 
-UserData: Final = msgspec.defstruct(
-    "UserData",
+CommonUser: Final = msgspec.defstruct(
+    "CommonUser",
     [
         *((key, Values, None) for key in DIGEST_KEYS),
         *((key, Text, None) for key in ("client_ip_address", "client_user_agent", "fbp", "fbc")),
-        *((key, Number, None) for key in RARE_DIGEST_KEYS + PLAIN_KEYS),
-        ("partner_name", Text, None),
-        ("unknown", list[str] | None, None),
     ],
     gc=False,
     forbid_unknown_fields=True,
 )
-"""user_data: a field for each match key, None where it was not sent; `unknown` names keys that no rule knows."""
+"""user_data of nearly all events: a field for each match key, None where it was not sent."""
+UserData: Final = msgspec.defstruct(
+    "UserData",
+    [
+        *((key, Number, None) for key in RARE_DIGEST_KEYS + PLAIN_KEYS),
+        ("partner_name", Text, None),
+        ("unknown", list[str] | None, None),
+    ],
+    bases=(CommonUser,),
+    gc=False,
+    forbid_unknown_fields=True,
+)
+"""user_data with each match key; `unknown` names keys that no rule knows."""
 
 
-class ServerEvent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    """One event as it was sent; None or empty Raw where a key was absent or null. Nothing is checked but the types."""
+class CommonEvent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """The keys that nearly all events make do with: half the memory, and the time to walk through it."""
 
     event_name: str | None = None
     event_time: int | str | float | None = None
     event_id: str | int | None = None
     event_source_url: str | None = None
     action_source: str | None = None
-    user_data: UserData | None = None  # type: ignore[valid-type]
+    user_data: CommonUser | None = None  # type: ignore[valid-type]
     custom_data: Raw = NO_RAW
     opt_out: bool | int | str | None = None
     referrer_url: str | None = None
     data_processing_options: list[str] | str | None = None
     data_processing_options_country: int | str | None = None
     data_processing_options_state: int | str | None = None
+
+
+class ServerEvent(CommonEvent, gc=False, forbid_unknown_fields=True):
+    """One event as it was sent; None or empty Raw where a key was absent or null. Nothing is checked but the types."""
+
+    user_data: UserData | None = None  # type: ignore[valid-type]
     consent: str | None = None
     original_event_data: Raw = NO_RAW
     app_data: Raw = NO_RAW
@@ -63,7 +78,7 @@ class ServerEvent(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 class Body(msgspec.Struct):
     """A whole request, decoded."""
 
-    data: Sequence[ServerEvent]
+    data: Sequence[CommonEvent]
     access_token: str = ""
     test_event_code: str = ""
     partner_agent: str = ""

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from truecount.copies import FIELDS, Copy
-from truecount.policy.events import Body, ServerEvent
+from truecount.policy.events import Body, CommonEvent
 from truecount.policy.server_checks import (
     check_action_source,
     check_domains,
@@ -69,7 +69,7 @@ class Kept(msgspec.Struct):
     """What the sender should know, naming places and never values."""
 
 
-def keep_slice(events: Sequence[ServerEvent], first: int, body: Body, request: ServerRequest) -> Kept:
+def keep_slice(events: Sequence[CommonEvent], first: int, body: Body, request: ServerRequest) -> Kept:
     """Take at most SLICE events of a request through the steps; `first` is the index of the first in the request.
 
     RequestRefused: an event breaks a rule; the first rule of the first such event is told, with its place.

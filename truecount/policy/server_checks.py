@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from truecount.policy.errors import WHATSAPP_ID
-from truecount.policy.slices import NO_USER, Slice, values
+from truecount.policy.slices import Slice, values
 from truecount.policy.times import MAX_S, looks_like_milliseconds, time_ms_of
 from truecount.policy.urls import host_of, within
 from truecount.vocabulary import (
@@ -53,7 +53,8 @@ def check_shape(rows: Slice) -> None:
         if first <= index < first + rows.failed_row:
             rows.failed_row, rows.failure = index - first, problem
     names = values(rows.sent.get("event_name") or ("",) * rows.n)
-    if not all(names) or max(map(len, names)) > MAX_EVENT_NAME or not all(map(str.strip, set(names))):
+    distinct = set(names)
+    if not all(map(str.strip, distinct)) or max(map(len, distinct)) > MAX_EVENT_NAME:
         for row, name in enumerate(names):
             if not name.strip():
                 rows.fail(row, Reason.NO_EVENT_NAME, "event_name")
@@ -65,7 +66,6 @@ def check_shape(rows: Slice) -> None:
         for row, user in enumerate(users):
             if user is None:
                 rows.fail(row, Reason.NO_USER_DATA, "user_data")
-        users = tuple(user or NO_USER for user in users)
     rows.unpack_users(users)
 
 
@@ -225,12 +225,12 @@ def _is_lead_id(text: str) -> bool:
 
 
 def _check_app(rows: Slice, row: int) -> None:
-    event = rows.events[row]
-    app = _object(event.app_data)
+    app = _object(rows.sent["app_data"][row]) if "app_data" in rows.sent else None
+    enabled = rows.sent.get("advertiser_tracking_enabled")
     if app is None:
         rows.fail(row, Reason.NO_APP_DATA, "app_data")
         return
-    if app.get("advertiser_tracking_enabled") is None and event.advertiser_tracking_enabled is None:
+    if app.get("advertiser_tracking_enabled") is None and (enabled is None or enabled[row] is None):
         rows.fail(row, Reason.NO_APP_DATA, "app_data", "advertiser_tracking_enabled")
     info = app.get("extinfo")
     if isinstance(info, str):
@@ -244,7 +244,8 @@ def _check_app(rows: Slice, row: int) -> None:
 
 
 def _check_messaging(rows: Slice, row: int) -> None:
-    channel = (rows.events[row].messaging_channel or "").strip().lower()
+    channels = rows.sent.get("messaging_channel")
+    channel = ((channels[row] if channels else None) or "").strip().lower()
     if rows.columns["event_name"][row] not in MESSAGING_EVENTS:
         rows.fail(row, Reason.BAD_MESSAGING_EVENT, "event_name")
     if channel not in MESSAGING_IDS:

@@ -131,7 +131,7 @@ def _object(text: str) -> dict[str, Any] | None:
         return None
     if value == []:
         return {}
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and not deeper_than(value, MAX_DEPTH) else None
 
 
 def _too_deep(text: str) -> bool:
@@ -236,8 +236,8 @@ def scrubbed(rows: Slice, row: int, name: str, text: str) -> str:
 
 def read_originals(rows: Slice) -> None:
     """Read which earlier event a delayed one belongs to."""
-    sent = rows.sent["original_event_data"]
-    if sent.count(NO_RAW) == rows.n:
+    sent = rows.sent.get("original_event_data", ())
+    if sent.count(NO_RAW) == len(sent):
         return
     raws = list(map(bytes, sent))
     name_column, id_column, order_column = [""] * rows.n, [""] * rows.n, [""] * rows.n
@@ -279,8 +279,8 @@ def keep_the_rest(rows: Slice) -> None:
             if value is not None and value != "":
                 rows.rest.setdefault(row, {})[name] = value
     for name in ("app_data", "attribution_data"):
-        column = rows.sent[name]
-        if column.count(NO_RAW) == rows.n:
+        column = rows.sent.get(name, ())
+        if column.count(NO_RAW) == len(column):
             continue
         for row, raw in enumerate(map(bytes, column)):
             if raw and raw != b"null":

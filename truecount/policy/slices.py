@@ -9,14 +9,11 @@ import msgspec
 
 from truecount.datasets import Dataset
 from truecount.policy.errors import RequestRefused, at_event, place
-from truecount.policy.events import Body, ServerEvent, UserData
+from truecount.policy.events import Body, CommonEvent, UserData
 from truecount.vocabulary import Reason
 
 SEPARATOR: Final = "\x1e"
 """Between values that are looked at together: no JSON text holds it unescaped."""
-EVENT_FIELDS: Final = ServerEvent.__struct_fields__
-USER_FIELDS: Final = UserData.__struct_fields__
-NO_USER: Final = UserData()
 _astuple: Final = msgspec.structs.astuple
 
 
@@ -37,7 +34,7 @@ class Slice:
     `sent` and `user` hold a column a key, for keys that at least one event has; a key nobody sent costs nothing.
     """
 
-    def __init__(self, events: Sequence[ServerEvent], first: int, body: Body, request: ServerRequest) -> None:
+    def __init__(self, events: Sequence[CommonEvent], first: int, body: Body, request: ServerRequest) -> None:
         self.events = events
         self.n = len(events)
         self.first = first
@@ -47,9 +44,8 @@ class Slice:
         self.settings = request.dataset.settings
         rows = list(map(_astuple, events))
         absent = (None,) * self.n
-        self.sent: dict[str, tuple[Any, ...]] = {
-            name: column for name, column in zip(EVENT_FIELDS, zip(*rows, strict=True), strict=True) if column != absent
-        }
+        columns = zip(events[0].__struct_fields__, zip(*rows, strict=True), strict=True)
+        self.sent: dict[str, tuple[Any, ...]] = {name: column for name, column in columns if column != absent}
         self.user: dict[str, tuple[Any, ...]] = {}
         self.columns: dict[str, list[Any]] = {}
         self.countries: list[str] | None = None
@@ -73,11 +69,14 @@ class Slice:
         self.told: dict[str, list[int]] = {}
 
     def unpack_users(self, users: Sequence[Any]) -> None:
-        """Turn user_data of the events into columns."""
+        """Turn user_data of the events into columns; None stands for an empty one."""
         absent = (None,) * self.n
+        if None in users:
+            blank = next((type(user) for user in users if user is not None), UserData)()
+            users = [user or blank for user in users]
         self.user = {
             name: column
-            for name, column in zip(USER_FIELDS, zip(*map(_astuple, users), strict=True), strict=True)
+            for name, column in zip(users[0].__struct_fields__, zip(*map(_astuple, users), strict=True), strict=True)
             if column != absent
         }
 
