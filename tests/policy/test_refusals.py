@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -226,6 +227,17 @@ def test_an_event_that_is_not_utf8_is_refused_at_its_place(where: str) -> None:
         keep_all(body_of_json(raw), request())
     assert caught.value.reason == Reason.MALFORMED_REQUEST
     assert "$['data'][1]" in caught.value.text
+
+
+@pytest.mark.parametrize("levels", [60, 300, 990, 5000])
+@pytest.mark.parametrize("key", ["custom_data", "original_event_data", "app_data", "user_data", "zz", "opt_out"])
+def test_nesting_costs_a_refusal_at_most(key: str, levels: int) -> None:
+    deep = '{"a":' * levels + "1" + "}" * levels
+    for value in (deep, json.dumps(deep), "[" * levels + "]" * levels):
+        whole = json.dumps(event(**{key: None}))[:-1] + f', "{key}": {value}}}'
+        for data in (f"[{whole}]", json.dumps([whole])):
+            with contextlib.suppress(RequestRefused):  # any other exception would be a traceback at the door
+                keep_all(body_of_json(f'{{"data":{data}}}'.encode()), request())
 
 
 def test_the_first_failing_event_is_told_and_its_first_failing_rule() -> None:

@@ -165,6 +165,13 @@ def test_the_side_table_has_address_and_agent_of_each_copy_or_is_none() -> None:
     assert keep_all(body, request())[1][0].private is None
 
 
+def test_the_side_table_has_an_address_without_its_appendix() -> None:
+    body = body_of_json(
+        json.dumps({"data": [event(user_data={"client_ip_address": " 203.0.113.9.AQICAQMC"})]}).encode()
+    )
+    assert keep_all(body, request())[1][0].private == [("203.0.113.9", "")]
+
+
 def test_fbc_is_derived_from_a_click_id_only_where_none_came() -> None:
     url = "https://shop.example/p?fbclid=AbC"
     assert keep_one(event_source_url=url).fbc == f"fb.1.{(NOW_S - 60) * 1000}.AbC"

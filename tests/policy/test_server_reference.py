@@ -205,7 +205,7 @@ def repaired(event: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.lists(st.one_of(EVENTS, EVENTS.map(repaired)), min_size=1, max_size=4), st.booleans())
 def test_columns_agree_with_a_plain_reading_of_the_specification(events: list[dict[str, Any]], as_texts: bool) -> None:
     data = [json.dumps(event) for event in events] if as_texts else events
@@ -265,7 +265,7 @@ USER_KEYS = [
 ]
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(
     st.dictionaries(st.sampled_from([*KEYS, "original_event_data", "data_processing_options", "zz"]), JSON, max_size=4),
     st.dictionaries(st.sampled_from(USER_KEYS), JSON, max_size=3),

@@ -41,6 +41,7 @@ def find_visitors(rows: Slice) -> None:
         if plain:
             columns["address"] = [address[: address.rindex(".")] + ".0" for address in rows.addresses]
         else:
+            rows.addresses = [strip_appendix(address.strip(), "address") for address in rows.addresses]
             columns["address"] = list(map(shorten, rows.addresses))
     if "client_user_agent" in user:
         rows.agents = agents = values(user["client_user_agent"])
