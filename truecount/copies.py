@@ -1,12 +1,12 @@
 """One copy of an event as the log keeps it, and the packed columns that carry many.
 
-A copy is flat: what the door derived is in it, raw contact data is not. Its offset (door, seq, pos) is not a field: it is
-the place in the log. Its place in the total order is (received_us, door, seq, pos).
+A copy is flat: what the door derived is in it, raw contact data is not. Its offset (door, seq, pos) is not a field: it
+is the place in the log. Its place in the total order is (received_us, door, seq, pos).
 
-Packed form (format 1): MessagePack `[n, [column, ...]]`, a column for each field of `Copy` in order. A column is nil where
-each value is the default, an array of one where all n values are alike, else an array of n. A body in the log is one or
-more of these as a MessagePack array (log.entries: join_parts, split_parts), compressed. Columns keep a batch small (most
-are nil), and the loader turns them into Arrow without looking at a single event.
+Packed form (format 1): MessagePack `[n, [column, ...]]`, a column for each field of `Copy` in order. A column is nil
+where each value is the default, an array of one where all n values are alike, else an array of n. A body in the log is
+one or more of these as a MessagePack array (log.entries: join_parts, split_parts), compressed. Columns keep a batch
+small (most are nil), and the loader turns them into Arrow without looking at a single event.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ NO_VALUE: Final = None
 class Copy(msgspec.Struct, array_like=True, gc=False):
     """One accepted copy. Digest fields hold 32-byte SHA-256 digests one after the other, b"" for none.
 
-    Times are UTC since 1970: `received_us` microseconds, `event_time_ms` milliseconds. `value_e4` is money in 1/10,000 of
-    the currency's unit, None where no usable value came.
+    Times are UTC since 1970: `received_us` microseconds, `event_time_ms` milliseconds. `value_e4` is money in 1/10,000
+    of the currency's unit, None where no usable value came.
     """
 
     dataset: str = ""
