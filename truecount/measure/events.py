@@ -147,6 +147,8 @@ def _amendments(actions: Actions) -> _Sums | None:
 
 def _sum_up(actions: Actions) -> None:
     actions.put("sums", "sums_of_plain", PACKAGE)
+    if actions.any_offline:
+        actions.put("sums", "sums_of_plain_offline", PACKAGE)
     long = actions.store.query_rows(f"SELECT sum(length(long_keys)) FROM {actions.params['sums']}")
     if int(long[0][0] or 0):
         actions.put("wanted", "wanted_long")

@@ -80,6 +80,7 @@ class Actions(Scratch):
             "until_ms": until_ms,
         }
         self.profile: list[Profile] = []
+        self.any_offline = False
         self.at_moment()
 
     def at_moment(self) -> None:
@@ -93,12 +94,11 @@ class Actions(Scratch):
             "currencies": currencies,
             "units": list(range(1, len(currencies) + 1)),
             "pooled_names": [],
-            "any_offline": 0,
             "any_wanted": 0,
         }
         self.need("wanted")
         self.profile = sorted(Profile(*row) for row in self.rows("profile"))
-        self.params["any_offline"] = int(any(row.source == Source.OFFLINE for row in self.profile))
+        self.any_offline = any(row.source == Source.OFFLINE for row in self.profile)
 
     def is_left_out(self, row: Profile) -> bool:
         """Whether the copies of this row form no action."""
@@ -123,6 +123,8 @@ class Actions(Scratch):
     def want_places(self, table: str) -> None:
         """Want the keys of the copies whose places a scratch table holds, and those copies without a key."""
         self.put("wanted", f"wanted_of_{table}")
+        if self.any_offline:
+            self.put("wanted", f"wanted_of_{table}_offline")
         names = self.store.query_rows(f"SELECT DISTINCT event_name FROM {self.params['wanted']}")
         self.params["pooled_names"] = sorted({*self.params["pooled_names"], *(str(name) for (name,) in names)})
 
@@ -130,6 +132,8 @@ class Actions(Scratch):
         """Put the copies that were wanted in this round into the pool."""
         self.params["any_wanted"] = 1
         self.put("pool", "pool", round=round_)
+        if self.any_offline:
+            self.put("pool", "pool_offline", round=round_)
 
     def resolve(self) -> bool:
         """Resolve the pool. False when it is empty: then there is no `special` to read."""

@@ -11,7 +11,19 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-DEFINITIONS: Final = ("accepted", "counted", "ids", "plain", "special", "verdicts", "values_of_keys", "amendments")
+DEFINITIONS: Final = (
+    "accepted",
+    "counted",
+    "offline",
+    "ids",
+    "plain",
+    "offline_keys",
+    "plain_offline",
+    "special",
+    "verdicts",
+    "values_of_keys",
+    "amendments",
+)
 """What other statements may read by name, each after those it reads itself."""
 _READS: Final = re.compile(r"\b(?:from|join)\s+(\w+)\b", re.I)
 _COMMENT: Final = re.compile(r"^\s*--.*\n?", re.M)

@@ -14,6 +14,10 @@ select
     sumIf(toInt128(ifNull(value_e4, 0)), not long) as total_e4,
     minIf(event_time_ms, not long) as first_ms,
     maxIf(event_time_ms, not long) as last_ms
-from (select * from plain where not bare or event_name in {pooled_names:Array(String)})
+from (
+    select event_name, class, key, long, copies, browser_copies, limited, value_e4, unit, event_time_ms
+    from plain
+    where not bare or event_name in {pooled_names:Array(String)}
+)
 where long or (event_time_ms >= {since_ms:Int64} and event_time_ms < {until_ms:Int64})
 group by event_name, class, money

@@ -29,21 +29,7 @@ select
                 )
             )
         )
-    ) as fact,
-    -- Offline: event time, name, item and order id, else the same set of match keys; neither: no key.
-    multiIf(
-        source != 'offline', '',
-        order_id != '', hex(sipHash128('order', event_time_ms, item_number, order_id)),
-        empty(em) and empty(ph) and empty(fn) and empty(ln) and empty(db) and empty(ge) and empty(ct) and empty(st)
-            and empty(zp) and empty(country) and empty(external_id) and fbp = '' and fbc = '' and empty(other_keys), '',
-        hex(sipHash128(
-            'keys', event_time_ms, item_number, fbp, fbc,
-            arraySort(em), '|', arraySort(ph), '|', arraySort(fn), '|', arraySort(ln), '|', arraySort(db), '|',
-            arraySort(ge), '|', arraySort(ct), '|', arraySort(st), '|', arraySort(zp), '|', arraySort(country), '|',
-            arraySort(external_id), '|', arraySort(mapKeys(other_keys)),
-            arrayMap(key -> other_keys[key], arraySort(mapKeys(other_keys)))
-        ))
-    ) as offline_key
+    ) as fact
 from copies
 where dataset = {dataset:String}
     and ({all_names:UInt8} or event_name in {names:Array(String)})

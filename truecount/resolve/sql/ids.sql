@@ -1,4 +1,4 @@
--- Key A, and the offline rule, without their windows: a row for each name, class of sources and key.
+-- Key A without its window: a row for each name, class of sources and id.
 -- Keys that need a closer look are left to the pool.
 select
     event_name,
@@ -12,25 +12,6 @@ select
     groupBitAnd(marks) as common_marks
 from counted
 where event_id != '' and source != 'offline'
-group by event_name, class, key
-having not {any_wanted:UInt8} or (event_name, class, key) not in (
-    select event_name, class, key from {wanted:Identifier} where key != ''
-)
-
-union all
-
-select
-    event_name,
-    class,
-    offline_key as key,
-    count() as copies,
-    0 as browser_copies,
-    min(bitOr(bitShiftLeft(toUInt256(place), 128), toUInt256(fact))) as first,
-    toUInt256(0) as first_browser,
-    max(received_us) - min(received_us) as span_us,
-    groupBitAnd(marks) as common_marks
-from counted
-where source = 'offline' and offline_key != '' and {any_offline:UInt8}
 group by event_name, class, key
 having not {any_wanted:UInt8} or (event_name, class, key) not in (
     select event_name, class, key from {wanted:Identifier} where key != ''

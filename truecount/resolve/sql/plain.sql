@@ -43,26 +43,3 @@ where event_id = '' and source != 'offline'
         or event_name not in {pooled_names:Array(String)}
         or place not in (select place from {wanted:Identifier} where key = '')
     )
-
-union all
-
-select
-    event_name,
-    class,
-    '' as key,
-    0 as bare,
-    place as action,
-    0 as long,
-    1 as copies,
-    0 as browser_copies,
-    bitAnd(marks, 32) != 0 as limited,
-    value_e4,
-    transform(currency, {currencies:Array(String)}, {units:Array(UInt64)}, toUInt64(0)) as unit,
-    event_time_ms
-from counted
-where source = 'offline' and offline_key = '' and {any_offline:UInt8}
-    and (
-        not {any_wanted:UInt8}
-        or event_name not in {pooled_names:Array(String)}
-        or place not in (select place from {wanted:Identifier} where key = '')
-    )

@@ -12,13 +12,3 @@ from counted
 where event_id = '' and source != 'offline'
     and event_name in {pooled_names:Array(String)}
     and place in (select place from {wanted:Identifier} where round = {round:UInt8} and key = '')
-
-union all
-
-select place, fact, event_name, class, offline_key as key, source, browser_side, marks, fbp, external_id
-from counted
-where source = 'offline' and {any_offline:UInt8}
-    and (
-        (event_name, class, offline_key) in (select event_name, class, key from {wanted:Identifier} where round = {round:UInt8} and key != '')
-        or place in (select place from {wanted:Identifier} where round = {round:UInt8} and key = '')
-    )

@@ -11,5 +11,11 @@ select
     sumIf(toInt128(ifNull(value_e4, 0)), in_range) as total_e4,
     minIf(event_time_ms, in_range) as first_ms,
     maxIf(event_time_ms, in_range) as last_ms
-from (select *, event_time_ms >= {since_ms:Int64} and event_time_ms < {until_ms:Int64} as in_range from accepted)
+from
+(
+    select
+        event_name, source, event_id, marks, value_e4, currency, event_time_ms,
+        event_time_ms >= {since_ms:Int64} and event_time_ms < {until_ms:Int64} as in_range
+    from accepted
+)
 group by event_name, source, bare, marks, if(isNull(value_e4), '', currency)

@@ -1,9 +1,4 @@
 -- Amendments: the ids and copies that AppendValue names, so that each becomes an action that can be looked up.
-select distinct
-    1 as round,
-    event_name,
-    class,
-    if(class = 2, offline_key, event_id) as key,
-    if(key = '', place, toUInt128(0)) as single
+select distinct 1 as round, event_name, class, event_id as key, if(event_id = '', place, toUInt128(0)) as single
 from counted
-where place in (select original from {originals:Identifier})
+where place in (select original from {originals:Identifier}) and source != 'offline'
