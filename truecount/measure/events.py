@@ -146,9 +146,11 @@ def _amendments(actions: Actions) -> _Sums | None:
 
 
 def _sum_up(actions: Actions) -> None:
-    actions.put("sums", "sums_of_plain", PACKAGE)
+    actions.put("sums", "sums_of_ids", PACKAGE)
+    if actions.wants:
+        actions.put("sums", "sums_of_bare", PACKAGE)
     if actions.any_offline:
-        actions.put("sums", "sums_of_plain_offline", PACKAGE)
+        actions.put("sums", "sums_of_offline", PACKAGE)
     long = actions.store.query_rows(f"SELECT sum(length(long_keys)) FROM {actions.params['sums']}")
     if int(long[0][0] or 0):
         actions.put("wanted", "wanted_long")

@@ -1,45 +1,6 @@
--- One row for each action that needs no closer look; `bare`: a copy without id, which the profile sums up too.
--- `unit` is the currency's number in `currencies`. A row with `long` set is no action: its copies lie further apart
--- than the window, and the pool has to cut them into sessions.
-with
-    browser_copies > 0 and bitShiftRight(first_browser, 204) - bitShiftRight(first, 204) <= 300000000 as prefers_browser,
-    if(prefers_browser, first_browser, first) as kept,
-    toUInt64(bitAnd(kept, toUInt256(18446744073709551615))) as low
-select
-    event_name,
-    class,
-    key,
-    0 as bare,
-    toUInt128(bitShiftRight(first, 128)) as action,
-    span_us > if(class = 2, 604800000000, 172800000000) as long,
-    copies,
-    browser_copies,
-    bitAnd(common_marks, 32) != 0 and (browser_copies = 0 or browser_copies = copies) as limited,
-    if(bitTest(low, 63), toInt64(toUInt64(bitAnd(bitShiftRight(kept, 64), toUInt256(18446744073709551615)))), null) as value_e4,
-    bitAnd(bitShiftRight(low, 48), 32767) as unit,
-    toInt64(bitAnd(low, 281474976710655)) - 140737488355328 as event_time_ms
-from ids
-
+-- One row for each action outside the pool, and one with `long` set for each key that the pool must cut into sessions.
+select * from plain_ids
 union all
-
--- A copy without a key is an action of its own.
-select
-    event_name,
-    class,
-    '' as key,
-    1 as bare,
-    place as action,
-    0 as long,
-    1 as copies,
-    toUInt64(browser_side) as browser_copies,
-    bitAnd(marks, 32) != 0 as limited,
-    value_e4,
-    transform(currency, {currencies:Array(String)}, {units:Array(UInt64)}, toUInt64(0)) as unit,
-    event_time_ms
-from counted
-where event_id = '' and source != 'offline'
-    and (
-        not {any_wanted:UInt8}
-        or event_name not in {pooled_names:Array(String)}
-        or place not in (select place from {wanted:Identifier} where key = '')
-    )
+select * from plain_bare
+union all
+select * from plain_offline

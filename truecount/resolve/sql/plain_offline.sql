@@ -1,22 +1,33 @@
--- The same of offline copies.
-with
-    browser_copies > 0 and bitShiftRight(first_browser, 204) - bitShiftRight(first, 204) <= 300000000 as prefers_browser,
-    if(prefers_browser, first_browser, first) as kept,
-    toUInt64(bitAnd(kept, toUInt256(18446744073709551615))) as low
+-- One row for each action of the offline rule that needs no closer look, in the columns of plain_ids.
 select
     event_name,
     class,
     key,
     0 as bare,
     toUInt128(bitShiftRight(first, 128)) as action,
-    span_us > if(class = 2, 604800000000, 172800000000) as long,
+    span_us > 604800000000 as long,
     copies,
     browser_copies,
     bitAnd(common_marks, 32) != 0 and (browser_copies = 0 or browser_copies = copies) as limited,
-    if(bitTest(low, 63), toInt64(toUInt64(bitAnd(bitShiftRight(kept, 64), toUInt256(18446744073709551615)))), null) as value_e4,
+    if(low >= 9223372036854775808, toInt64(toUInt64(bitShiftRight(kept, 64))), null) as value_e4,
     bitAnd(bitShiftRight(low, 48), 32767) as unit,
     toInt64(bitAnd(low, 281474976710655)) - 140737488355328 as event_time_ms
-from offline_keys
+from
+(
+    select *, toUInt64(kept) as low
+    from
+    (
+        select
+            *,
+            if(
+                browser_copies > 0
+                    and toUInt64(bitShiftRight(first_browser, 204)) - toUInt64(bitShiftRight(first, 204)) <= 300000000,
+                first_browser,
+                first
+            ) as kept
+        from offline_keys
+    )
+)
 
 union all
 

@@ -3,12 +3,12 @@ select
     resolved.event_name as event_name,
     resolved.place as place,
     resolved.action as action,
-    resolved.place = actions.kept as kept,
+    resolved.place = actions.kept_place as kept,
     multiIf(
-        resolved.place = actions.kept and resolved.place != resolved.action, 'browser_within_5_min',
-        resolved.place = actions.kept and resolved.key = '' and (resolved.class != 0 or resolved.keyless), 'no_key',
-        resolved.place = actions.kept and resolved.session > 1, 'outside_window',
-        resolved.place = actions.kept, 'first_received',
+        resolved.place = actions.kept_place and resolved.place != resolved.action, 'browser_within_5_min',
+        resolved.place = actions.kept_place and resolved.key = '' and (resolved.class != 0 or resolved.keyless), 'no_key',
+        resolved.place = actions.kept_place and resolved.session > 1, 'outside_window',
+        resolved.place = actions.kept_place, 'first_received',
         resolved.class = 2, 'offline',
         resolved.first_place != resolved.action and resolved.place = resolved.first_place, resolved.join_rule,
         'event_id'

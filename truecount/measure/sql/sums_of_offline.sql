@@ -1,5 +1,4 @@
--- Sums of the actions outside the pool, per event name and currency, and the keys that the pool must cut into sessions. Where
--- a name has nothing in the pool, its copies without a key are summed up by the profile already.
+-- The same of offline copies.
 select
     event_name,
     class,
@@ -14,10 +13,6 @@ select
     sumIf(toInt128(ifNull(value_e4, 0)), not long) as total_e4,
     minIf(event_time_ms, not long) as first_ms,
     maxIf(event_time_ms, not long) as last_ms
-from (
-    select event_name, class, key, long, copies, browser_copies, limited, value_e4, unit, event_time_ms
-    from plain
-    where not bare or event_name in {pooled_names:Array(String)}
-)
+from plain_offline
 where long or (event_time_ms >= {since_ms:Int64} and event_time_ms < {until_ms:Int64})
 group by event_name, class, money

@@ -1,4 +1,5 @@
--- The same of offline copies; none of them is summed up by the profile.
+-- Sums of the actions that key A alone makes, per event name and currency, and the keys that the pool must cut into
+-- sessions.
 select
     event_name,
     class,
@@ -13,6 +14,6 @@ select
     sumIf(toInt128(ifNull(value_e4, 0)), not long) as total_e4,
     minIf(event_time_ms, not long) as first_ms,
     maxIf(event_time_ms, not long) as last_ms
-from plain_offline
+from plain_ids
 where long or (event_time_ms >= {since_ms:Int64} and event_time_ms < {until_ms:Int64})
 group by event_name, class, money
