@@ -18,6 +18,7 @@ from truecount.policy.money import currency_of, value_e4_of, values_e4_of
 from truecount.policy.scrub import scrub_id, scrub_json, scrub_text, scrub_url
 from truecount.policy.server import SERVER_STEPS, keep_slice, normalised
 from truecount.policy.times import time_ms_of
+from truecount.policy.urls import landing_of
 from truecount.vocabulary import Mark, Reason
 
 MONEY: list[tuple[Any, int | None]] = [
@@ -177,6 +178,20 @@ def test_fbc_is_derived_from_a_click_id_only_where_none_came() -> None:
     assert keep_one(event_source_url=url).fbc == f"fb.1.{(NOW_S - 60) * 1000}.AbC"
     assert keep_one(event_source_url=url).campaign_source == "facebook"
     assert keep_one(event_source_url=url, user_data={"em": "a@b.de", "fbc": "fb.1.5.Xyz"}).fbc == "fb.1.5.Xyz"
+
+
+URL_PARTS = st.sampled_from(
+    ("https://shop.example/", "utm_source=a", "?utm_campaign=b+c", "&utm_source=d", "&utm_id=7", "&x=1", "&fbclid=AbC")
+) | st.sampled_from(
+    ("?gbraid=z", "&campaign_id=9", "&order_id=5", "xutm_source=f", "utm_", "?", "&", "#utm_campaign=%20e")
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.lists(st.lists(URL_PARTS, max_size=5).map("".join), min_size=1, max_size=5))
+def test_pages_in_a_column_lead_to_the_campaigns_that_each_names(urls: list[str]) -> None:
+    copies, _ = keep(*(event(event_source_url=url) for url in urls))
+    assert [(copy.campaign, copy.campaign_source) for copy in copies] == [landing_of(copy.url)[:2] for copy in copies]
 
 
 def test_the_appendix_of_a_page_is_stripped() -> None:

@@ -22,6 +22,8 @@ _hashes: Final = re.compile(rb"(?:[0-9a-fA-F]{64}\n)++").fullmatch
 _plain_emails: Final = re.compile(rb"(?:[a-z0-9._%+'-]++@[a-z0-9-]++(?:\.[a-z0-9-]++)++\n)++").fullmatch
 _plain_phones: Final = re.compile(rb"(?:\+?+[1-9][0-9 ().-]{4,24}+\n)++").fullmatch
 _ONLY_TEXTS: Final = {str}
+SMALL: Final = 8
+"""Values of which an unusual column is not halved any more, but read one by one."""
 
 
 class DigestColumn(NamedTuple):
@@ -35,6 +37,8 @@ class DigestColumn(NamedTuple):
 
 def digest_column(key: str, column: Sequence[Any], countries: Sequence[str] | None, last_year: int) -> DigestColumn:
     """Normalise and hash a column. Values are texts, numbers, lists of these, or None."""
+    if None in column:
+        return _of_some(key, column, countries, last_year)
     first = column[0]
     first = first[0] if type(first) is list and first else first
     if type(first) is str and len(first) >= 64:
@@ -45,7 +49,38 @@ def digest_column(key: str, column: Sequence[Any], countries: Sequence[str] | No
         found = _whole_columns[key](column, countries)
         if found is not None and NOTHINGS.isdisjoint(found):
             return DigestColumn(found, {}, True)
+    if len(column) >= SMALL:
+        return _of_halves(key, column, countries, last_year)
     return _one_by_one(key, column, countries, last_year)
+
+
+def _of_some(key: str, column: Sequence[Any], countries: Sequence[str] | None, last_year: int) -> DigestColumn:
+    """A column of a key that some events lack."""
+    rows = [row for row, value in enumerate(column) if value is not None]
+    digests_of_all, raw = [b""] * len(column), [False] * len(column)
+    if not rows:
+        return DigestColumn(digests_of_all, {}, raw)
+    some = digest_column(
+        key, [column[row] for row in rows], [countries[row] for row in rows] if countries else None, last_year
+    )
+    for row, digest, is_raw in zip(rows, some.digests, _one_a_row(some), strict=True):
+        digests_of_all[row], raw[row] = digest, is_raw
+    return DigestColumn(digests_of_all, {rows[at]: notes for at, notes in some.notes.items()}, raw)
+
+
+def _of_halves(key: str, column: Sequence[Any], countries: Sequence[str] | None, last_year: int) -> DigestColumn:
+    """A column with something unusual in it: one odd value shall not cost all others the plain way."""
+    half = len(column) // 2
+    low = digest_column(key, column[:half], countries[:half] if countries else None, last_year)
+    high = digest_column(key, column[half:], countries[half:] if countries else None, last_year)
+    notes = {**low.notes, **{half + row: found for row, found in high.notes.items()}}
+    raws = _one_a_row(low) + _one_a_row(high)
+    raw = raws[0] if raws.count(raws[0]) == len(raws) else raws
+    return DigestColumn(low.digests + high.digests, notes, raw)
+
+
+def _one_a_row(part: DigestColumn) -> list[bool]:
+    return [part.raw] * len(part.digests) if isinstance(part.raw, bool) else part.raw
 
 
 def texts_of(value: object) -> list[str]:
@@ -133,15 +168,24 @@ def _phones(column: Sequence[Any], countries: Sequence[str] | None) -> list[byte
 
 
 def _ids(column: Sequence[Any], countries: Sequence[str] | None) -> list[bytes] | None:
-    """Ids in lower case without blanks have no other reading."""
+    """Ids without blanks have one other reading at most, in lower case."""
     texts = single_texts(column)
     if texts is None:
         return None
     joined = "\n".join(texts)
-    if not joined.isascii() or joined != joined.lower() or max(map(len, texts)) >= 64:
+    if not joined.isascii() or max(map(len, texts)) >= 64:
         return None
     parts = joined.encode().split()
-    return sha256s(parts) if len(parts) == len(texts) else None
+    if len(parts) != len(texts):
+        return None
+    found = sha256s(parts)
+    lower = joined.lower()
+    if lower != joined:
+        others = lower.encode().split()
+        for row, (digest, other) in enumerate(zip(found, sha256s(others), strict=True)):
+            if parts[row] != others[row]:
+                found[row] = digest + other
+    return found
 
 
 def _remembered(key: str, country: str) -> Memo[bytes]:

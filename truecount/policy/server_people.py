@@ -178,10 +178,14 @@ def keep_plain_keys(rows: Slice) -> None:
 
 
 def _browser_ids_of(rows: Slice, name: str, texts: list[str]) -> list[str]:
-    if "" not in texts and _browser_ids(SEPARATOR.join(texts) + SEPARATOR):
+    present = texts if "" not in texts else [text for text in texts if text]
+    if not present or _browser_ids(SEPARATOR.join(present) + SEPARATOR):
         return texts
     out = []
     for row, text in enumerate(texts):
+        if not text or _browser_ids(text + SEPARATOR):
+            out.append(text)
+            continue
         text = strip_appendix(text.strip(), "fbc" if name == "fbc" else "fbp")
         clean, kinds = scrub_id(text)
         if kinds:

@@ -8,12 +8,14 @@ from truecount.copies import DEFAULTS, PLACE
 from truecount.policy.calm import is_calm
 from truecount.policy.consent import LIMITED_BLANK, consent_of, fate_of, is_ldu, page_of
 from truecount.policy.loose_json import is_true
+from truecount.policy.memo import Memo
 from truecount.policy.scrub import scrub_text, scrub_url
 from truecount.policy.server_data import ids_of, scrubbed
 from truecount.policy.slices import SEPARATOR, Slice, values
 from truecount.policy.urls import fbc_of, landing_of, strip_appendix
 from truecount.vocabulary import Mark
 
+_landings: Final = Memo(landing_of, most=4096, longest=256)
 _signs_of_a_landing: Final = ("utm_", "clid=", "campaign_id=", "braid=")
 
 
@@ -48,7 +50,8 @@ def _read_landings(rows: Slice, urls: list[str]) -> None:
     clicks = rows.columns.get("fbc") or [""] * rows.n
     derived = False
     landings = [
-        (row, landing_of(url))
+        # The part from the first utm_ on repeats from visit to visit; a click id never does.
+        (row, landing_of(url) if "id=" in url else _landings[url[max(url.find("utm_") - 1, 0) :]])
         for row, url in enumerate(urls)
         if "utm_" in url or "clid=" in url or "campaign_id=" in url or "braid=" in url
     ]
