@@ -1,7 +1,7 @@
 """Realistic raw server events, each of another person: the load that the server door is measured with.
 
-Raw means as a shop's system has them: nothing is normalised or hashed. Names and places come from lists, since people share
-them; e-mail, phone, ids, address and click ids are each person's own.
+Raw means as a shop's system has them: nothing is normalised or hashed. Names and places come from lists, since people
+share them; e-mail, phone, ids, address and click ids are each person's own.
 """
 
 from __future__ import annotations
@@ -148,7 +148,8 @@ AGENTS: Final = tuple(
     template.format(major=major)
     for major in range(110, 140)
     for template in (
-        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{major}.0.0.0 Safari/537.36",
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{major}.0.0.0 "
+        "Safari/537.36",
         "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
         "Version/17.5 Mobile/15E{major} Safari/604.1",
         "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{major}.0.0.0 Mobile "
