@@ -175,8 +175,8 @@ def _ids(column: Sequence[Any], countries: Sequence[str] | None) -> list[bytes] 
     joined = "\n".join(texts)
     if not joined.isascii() or max(map(len, texts)) >= 64:
         return None
-    parts = joined.encode().split()
-    if len(parts) != len(texts):
+    parts = joined.encode().split(b"\n")
+    if len(parts) != len(texts) or parts != joined.encode().split():  # a blank somewhere, or nothing at all
         return None
     found = sha256s(parts)
     lower = joined.lower()
