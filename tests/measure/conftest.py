@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from truecount.store.client import Store
-
 from tests.resolve.loading import empty_store
+from truecount.store.client import Store
 
 
 @pytest.fixture(scope="package")

@@ -43,7 +43,7 @@ def m(event_id: str = "", at: int = 0, **fields) -> tuple[int, Copy]:
     return copy("messaging", event_id, at, **fields)
 
 
-# A sentence, the copies in log order, and for each copy: the number of its action's first, a * where it is kept, its rule.
+# A sentence, the copies in log order, and of each copy: the number of its action's first, a * where kept, its rule.
 CASES: dict[str, tuple[list[tuple[int, Copy]], str]] = {
     # key A
     "one id on both sides is one action, and the first received is kept": (

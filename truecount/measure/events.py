@@ -66,7 +66,7 @@ class _Sums:
             sides = (row.in_range, 0) if is_browser else (0, row.in_range)
             limited = row.in_range if row.marks & Mark.LIMITED else 0
             self.add(
-                row.currency,
+                row.currency if row.valued else "",
                 [row.in_range, row.in_range, *sides, 0, limited, row.value_e4, row.first_ms, row.last_ms],
             )
 

@@ -17,6 +17,7 @@ from .forms import money, time_of_ms, time_of_us
 from .nearest import Candidate, Nearest, nearest_of
 
 PACKAGE: Final = "truecount.measure"
+_EVER: Final = 2**62
 _DIGEST: Final = re.compile(r"[0-9a-fA-F]{64}").fullmatch
 _COLUMNS: Final = (
     "place",
@@ -200,6 +201,9 @@ def _nearest(actions: Actions, event_name: str, members: Sequence[Mapping[str, A
         "nearest",
         PACKAGE,
         all_names=1,
+        # The moment is that of the action's own name; what is near may be newer or came by other doors.
+        seqs=[_EVER] * len(actions.params["seqs"]),
+        other_doors=_EVER,
         event_name=event_name,
         event_id=max(str(copy["event_id"]) for copy in members),
         order_ids=sorted({str(copy["order_id"]) for copy in members} - {""}),

@@ -20,13 +20,19 @@ AMENDMENT: Final = "AppendValue"
 
 
 class Profile(NamedTuple):
-    """One row of profile.sql: what is alike in name, source, whether it has an id, marks and currency of its value."""
+    """One row of profile.sql: what is alike in name, source, whether it has an id, marks, currency and door.
+
+    `value_e4` is the sum of the copies in range; `currency` is as sent, `valued` tells whether a value came with it.
+    """
 
     event_name: str
     source: str
     bare: bool
     marks: int
     currency: str
+    valued: bool
+    door: str
+    last_seq: int
     n: int
     in_range: int
     value_e4: int
@@ -85,20 +91,24 @@ class Actions(Scratch):
 
     def at_moment(self) -> None:
         """Fix the moment: what the store holds now is what all that follows looks at."""
-        found = self.rows("moment")
-        currencies = sorted({currency for _, _, some in found for currency in some})
+        self.profile = sorted(Profile(*row) for row in self.rows("profile"))
+        last: dict[str, int] = {}
+        for row in self.profile:
+            last[row.door] = max(last.get(row.door, 0), int(row.last_seq))
+        doors = sorted(last)
+        currencies = sorted({row.currency for row in self.profile})
         self.params |= {
-            "doors": [str(door) for door, _, _ in found],
-            "seqs": [int(seq) + 1 for _, seq, _ in found],
-            "ranks": list(range(1, len(found) + 1)),
+            "doors": doors,
+            "seqs": [last[door] + 1 for door in doors],
+            "ranks": list(range(1, len(doors) + 1)),
             "currencies": currencies,
             "units": list(range(1, len(currencies) + 1)),
             "pooled_names": [],
             "any_wanted": 0,
+            "other_doors": 0,
         }
-        self.need("wanted")
-        self.profile = sorted(Profile(*row) for row in self.rows("profile"))
         self.any_offline = any(row.source == Source.OFFLINE for row in self.profile)
+        self.need("wanted")
 
     def is_left_out(self, row: Profile) -> bool:
         """Whether the copies of this row form no action."""

@@ -1,7 +1,8 @@
 -- The accepted copies of one dataset up to one moment of the log, with what dedup reads of them.
 --
 -- moment  `doors` names the doors in order, `seqs` the first sequence number of each that this answer does not look at:
---         all statements of one answer see the same copies, whatever the loader does meanwhile. A new door has 0.
+--         all statements of one answer see the same copies, whatever the loader does meanwhile. Of other doors it looks at
+--         those before `other_doors`: none.
 -- place   where the copy stands in the total order (received_us, door, seq, pos), in one number: 52 bits of
 --         microseconds since 1934, 16 of the door, 40 of the sequence, 20 of the position.
 -- fact    what the kept copy gives its action, in one number that rides along with the place (aggregates over tuples
@@ -33,4 +34,4 @@ select
 from copies
 where dataset = {dataset:String}
     and ({all_names:UInt8} or event_name in {names:Array(String)})
-    and seq < transform(door, {doors:Array(String)}, {seqs:Array(UInt64)}, toUInt64(0))
+    and seq < transform(door, {doors:Array(String)}, {seqs:Array(UInt64)}, {other_doors:UInt64})

@@ -1,11 +1,15 @@
--- What there is, in one look: which stages an answer needs, the marks, and the sums of the copies in the range of event times,
--- which are already the sums of the actions where each copy is an action of its own.
+-- What there is, in one look, which also fixes the moment that the answer speaks of: the last sequence number of each door. It
+-- tells which stages are needed, and gives the sums of the copies in the range of event times, which are already the sums
+-- of the actions where each copy is an action of its own.
 select
     toString(event_name) as name,
     toString(source) as origin,
     empty(event_id) as bare,
     marks,
-    toString(if(isNull(value_e4), '', currency)) as money,
+    toString(currency) as money,
+    isNotNull(value_e4) as valued,
+    toString(door) as place,
+    max(seq) as last_seq,
     count() as n,
     countIf(in_range) as n_in_range,
     sumIf(toInt128(ifNull(value_e4, 0)), in_range) as total_e4,
@@ -14,8 +18,9 @@ select
 from
 (
     select
-        event_name, source, event_id, marks, value_e4, currency, event_time_ms,
+        event_name, source, event_id, marks, value_e4, currency, event_time_ms, door, seq,
         event_time_ms >= {since_ms:Int64} and event_time_ms < {until_ms:Int64} as in_range
-    from accepted
+    from copies
+    where dataset = {dataset:String} and ({all_names:UInt8} or event_name in {names:Array(String)})
 )
-group by event_name, source, bare, marks, if(isNull(value_e4), '', currency)
+group by event_name, source, bare, marks, currency, valued, door

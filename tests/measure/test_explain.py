@@ -1,0 +1,246 @@
+"""What `explain` says of an action, and of what came near it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.resolve.histories import digest
+from tests.resolve.loading import load, rows_of
+from tests.resolve.reference import HOUR_US
+from truecount.copies import Copy
+from truecount.datasets import Dataset
+from truecount.measure.events import as_json
+from truecount.measure.explain import explain
+from truecount.measure.nearest import Nearest
+from truecount.store.client import Store
+from truecount.vocabulary import Mark
+
+from .test_events import sale
+
+DATASET = Dataset(id="d", name="d", created_us=0)
+
+
+@pytest.fixture
+def clean(store: Store) -> Iterator[Store]:
+    yield store
+    store.command("TRUNCATE TABLE copies")
+
+
+def told(store: Store, name: str = "Purchase", **given: Any) -> Any:
+    return msgspec.json.decode(as_json(explain(store, DATASET, name, **given)))
+
+
+def verdicts(answer: Any) -> list[tuple[str, str, str | None]]:
+    return [(copy["source"], copy["verdict"], copy["rule"]) for copy in answer["copies"]]
+
+
+def two_sides(**fields: Any) -> list[Copy]:
+    common = {"value_e4": 8_990_000, "currency": "INR"}
+    return [
+        sale("d", "server", "a", em=digest("em"), ph=digest("ph"), external_id=digest("42"), fbp="fb.1.1.1", **common),
+        sale("d", "browser", "a", 1_900_000, em=digest("em"), fbp="fb.1.1.1", fbc="fb.1.1.x", **common),
+    ]
+
+
+def test_the_json_has_the_fixed_shape(clean: Store) -> None:
+    load(clean, rows_of(two_sides()))
+    answer = told(clean, event_id="a")
+    assert list(answer)[:8] == [
+        "event_name",
+        "event_id",
+        "person",
+        "value",
+        "currency",
+        "copies",
+        "credit",
+        "deliveries",
+    ]
+    assert (answer["event_name"], answer["event_id"], answer["value"], answer["currency"]) == (
+        "Purchase",
+        "a",
+        "899.00",
+        "INR",
+    )
+    assert answer["copies"][0] == {
+        "source": "server",
+        "received_time": "2026-09-21T14:13:20Z",
+        "event_time": "2026-09-21T14:13:20Z",
+        "verdict": "duplicate",
+        "rule": "event_id",
+        "match_keys": ["em", "ph", "external_id", "fbp"],
+        "event_id": "a",
+        "order_id": "",
+        "marks": [],
+    }
+    assert answer["copies"][1]["received_time"] == "2026-09-21T14:13:21.900Z"
+    assert answer["copies"][1]["match_keys"] == ["em", "fbp", "fbc"]
+    assert verdicts(answer)[1] == ("browser", "kept", "browser_within_5_min")
+    assert (answer["others"], answer["nearest"]) == (0, None)
+
+
+def test_hashes_are_shown_when_they_are_asked_for_and_never_else(clean: Store) -> None:
+    load(clean, rows_of([sale("d", "server", "a", em=digest("em"), fbp="f", other_keys={"lead_id": "7"})]))
+    assert digest("em").hex() not in as_json(explain(clean, DATASET, "Purchase", event_id="a")).decode()
+    (copy,) = told(clean, event_id="a", hashes=True)["copies"]
+    assert copy["hashes"] == {"em": [digest("em").hex()], "fbp": ["f"], "lead_id": ["7"]}
+    assert copy["match_keys"] == ["em", "fbp", "lead_id"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"order": "7"},
+        {"fbp": "f"},
+        {"external_id": "user-42"},
+        {"external_id": digest("user-42").hex()},
+        {"external_id": digest("user-42").hex().upper()},
+    ],
+    ids=["order", "fbp", "external_id", "external_id_hashed", "external_id_hashed_in_capitals"],
+)
+def test_a_copy_without_id_is_found_by_its_other_keys(clean: Store, given: dict[str, str]) -> None:
+    external_id = digest("user-42")
+    copies = [
+        sale("d", "browser", "", order_id="7", fbp="f", external_id=external_id),
+        sale("d", "server", "s", 1, order_id="7", fbp="f", external_id=external_id),
+        sale("d", "server", "other", 2, order_id="8", fbp="g"),
+    ]
+    load(clean, rows_of(copies))
+    answer = told(clean, **given)
+    assert verdicts(answer) == [("browser", "kept", "first_received"), ("server", "duplicate", "external_id")]
+    assert answer["event_id"] == "s"
+
+
+@pytest.mark.parametrize("given", [{"event_id": "zz"}, {"order": "zz"}, {"fbp": "zz"}, {"external_id": "zz"}])
+def test_what_is_not_there_is_none(clean: Store, given: dict[str, str]) -> None:
+    load(clean, rows_of([sale("d", "browser", "a")]))
+    assert explain(clean, DATASET, "Purchase", **given) is None
+    assert explain(clean, DATASET, "Lead", event_id="a") is None
+
+
+def test_an_action_is_named_in_one_way(store: Store) -> None:
+    with pytest.raises(ValueError, match="one of"):
+        explain(store, DATASET, "Purchase")
+    with pytest.raises(ValueError, match="one of"):
+        explain(store, DATASET, "Purchase", event_id="a", fbp="f")
+
+
+def test_of_an_id_that_came_again_the_newest_is_shown_and_the_others_are_counted(clean: Store) -> None:
+    load(clean, rows_of([sale("d", "server", "a", at * 50 * HOUR_US) for at in range(3)]))
+    answer = told(clean, event_id="a")
+    assert verdicts(answer) == [("server", "kept", "outside_window")]
+    assert (answer["copies"][0]["received_time"][:13], answer["others"]) == ("2026-09-25T18", 2)
+
+
+def test_a_left_out_copy_of_the_id_is_shown_as_left_out(clean: Store) -> None:
+    load(clean, rows_of([sale("d", "browser", "a"), sale("d", "browser", "a", 1, marks=int(Mark.BOT))]))
+    answer = told(clean, event_id="a")
+    assert verdicts(answer) == [("browser", "kept", "first_received"), ("browser", "left_out", None)]
+    assert answer["copies"][1]["marks"] == ["bot"]
+
+
+def test_copies_that_are_all_left_out_are_shown(clean: Store) -> None:
+    load(clean, rows_of([sale("d", "browser", "a", marks=int(Mark.BOT), value_e4=10_000, currency="INR")]))
+    answer = told(clean, event_id="a")
+    assert verdicts(answer) == [("browser", "left_out", None)]
+    assert answer["event_id"] == "a"
+
+
+def test_offline_copies_tell_their_rule(clean: Store) -> None:
+    copies = [sale("d", "offline", "", at, event_time_ms=0, order_id="7") for at in (0, 1)]
+    load(clean, rows_of(copies))
+    assert verdicts(told(clean, order="7")) == [
+        ("offline", "kept", "first_received"),
+        ("offline", "duplicate", "offline"),
+    ]
+
+
+NEAREST: dict[str, tuple[list[Copy], dict[str, str], list[str], list[str]]] = {
+    "the ids differ": (
+        [sale("d", "browser", "x", order_id="7"), sale("d", "server", "a", 1, order_id="7")],
+        {"event_id": "a"},
+        ["order_id"],
+        ["event_id"],
+    ),
+    "the ids differ by a space alone": (
+        [sale("d", "browser", "a "), sale("d", "server", "a", 1)],
+        {"event_id": "a"},
+        ["event_id"],
+        ["event_id"],
+    ),
+    "the names differ": (
+        [sale("d", "browser", "a", event_name="purchase"), sale("d", "server", "a", 1)],
+        {"event_id": "a"},
+        ["event_id"],
+        ["event_name"],
+    ),
+    "the window is over": (
+        [sale("d", "browser", "a"), sale("d", "server", "a", 49 * HOUR_US)],
+        {"event_id": "a"},
+        ["event_id"],
+        ["time"],
+    ),
+    "the server was first": (
+        [sale("d", "server", "", fbp="f"), sale("d", "browser", "", 1, fbp="f")],
+        {"fbp": "f"},
+        ["fbp"],
+        ["order"],
+    ),
+    "external_id differs": (
+        [
+            sale("d", "browser", "", fbp="f", external_id=digest("x")),
+            sale("d", "server", "a", 1, fbp="f", external_id=digest("y")),
+        ],
+        {"event_id": "a"},
+        ["fbp"],
+        ["external_id"],
+    ),
+    "only an order id is in common": (
+        [sale("d", "browser", "", order_id="7"), sale("d", "server", "a", 1, order_id="7")],
+        {"event_id": "a"},
+        ["order_id"],
+        ["fbp"],
+    ),
+    "both are of one side": (
+        [sale("d", "browser", "", fbp="f"), sale("d", "browser", "", 1, fbp="f")],
+        {"fbp": "f"},
+        ["fbp"],
+        ["source"],
+    ),
+    "it is left out": (
+        [sale("d", "browser", "a", marks=int(Mark.BOT), event_name="purchase"), sale("d", "server", "a", 1)],
+        {"event_id": "a"},
+        ["event_id"],
+        ["event_name", "marks"],
+    ),
+    "another took it": (
+        [sale("d", "browser", "", fbp="f"), sale("d", "server", "b", 1, fbp="f"), sale("d", "server", "a", 2, fbp="f")],
+        {"event_id": "a"},
+        ["fbp"],
+        ["taken"],
+    ),
+    "offline is apart": (
+        [sale("d", "offline", "a", order_id="7"), sale("d", "server", "a", 1, order_id="7")],
+        {"event_id": "a"},
+        ["event_id", "order_id"],
+        ["source"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NEAREST)
+def test_the_nearest_candidate_and_what_differs(clean: Store, case: str) -> None:
+    copies, given, shares, differs = NEAREST[case]
+    load(clean, [*rows_of(copies[:1], "other"), *rows_of(copies[1:])])
+    nearest = explain(clean, DATASET, "Purchase", **given)
+    assert nearest is not None and isinstance(nearest.nearest, Nearest)
+    assert (nearest.nearest.shares, nearest.nearest.differs) == (shares, differs)
+    assert nearest.nearest.why
+
+
+def test_nothing_in_common_is_no_candidate(clean: Store) -> None:
+    load(clean, rows_of([sale("d", "browser", "b", fbp="f"), sale("d", "server", "a", 1, fbp="g")]))
+    assert told(clean, event_id="a")["nearest"] is None
