@@ -31,8 +31,8 @@ from truecount.datasets import Dataset
 from truecount.log.folder import DataFolder
 from truecount.log.registry import Registry
 from truecount.log.writer import LogWriter
+from truecount.policy import keys, visitor
 from truecount.policy.address import DAY_US, day_key
-from truecount.policy.visitor import visitor_of
 from truecount.settings import Settings
 
 STOP_S: Final = 4.0
@@ -230,7 +230,8 @@ def run(name: str, folder: DataFolder, settings: Settings, listener: socket.sock
 
 
 def _settle(door: Door) -> None:
-    visitor_of("")  # its tables are read at first use; the first hit should not wait for that
+    visitor.warm()  # tables are read at first use; the first event should not wait for that
+    keys.warm()
     gc.collect()
     gc.freeze()  # what is there now stays: no collection looks at it again
     gc.set_threshold(50_000, 20, 100)
