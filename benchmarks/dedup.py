@@ -2,8 +2,9 @@
 
     python -m benchmarks.dedup [--copies N] [--rounds N] [--mix ids|bare|mixed] [--stages]
 
-Copies are made inside the engine. Mixes: `ids`: browser and server copies with common event ids, some browser copies of pages
-without; `bare`: browser copies have no id, so that key B decides; `mixed`: half of them. The bar is 3 times.
+Copies are made inside the engine: pages and sales seen by browser and server. Mixes: `all`: every copy has an id;
+`ids`: pages have none; `mixed`: nor have a tenth of the browser's copies of sales, so that key B decides of them; `bare`:
+nor has any of them. The bar is 3 times.
 """
 
 from __future__ import annotations
@@ -33,16 +34,18 @@ from
 )
 group by event_name order by event_name
 """
-# Of ten sales' worth of traffic: each number is a copy; a third comes from the server, twelve hours of 48 apart at most.
+# Each number is a copy, three in a row are one thing: told twice by the browser and, of a sale, once by the server.
 COPIES: Final = """
-insert into copies (dataset, source, received_us, event_time_ms, event_name, event_id, value_e4, currency, fbp, external_id,
-    door, seq, pos)
+insert into copies (
+    dataset, source, received_us, event_time_ms, event_name, event_id, value_e4, currency, fbp, external_id,
+    door, seq, pos
+)
 with
     intDiv(number, 3) as thing,
     number % 3 as nth,
     ['PageView', 'PageView', 'PageView', 'ViewContent', 'ViewContent', 'AddToCart', 'Purchase'][1 + thing % 7] as name,
     nth = 2 and name in ('AddToCart', 'Purchase') as server,
-    name in ('AddToCart', 'Purchase') and (server or cityHash64(thing) % 1000 >= {bare:UInt32}) as has_id
+    if(name in ('AddToCart', 'Purchase'), server or cityHash64(thing) % 1000 >= {bare:UInt32}, {pages:UInt8}) as has_id
 select
     'bench', if(server, 'server', 'browser'),
     1790000000000000 + number * 30000 + if(server, 3000000, 0),
@@ -55,7 +58,8 @@ select
     'door-0', intDiv(number, 500), number % 500
 from numbers({first:UInt64}, {n:UInt64})
 """
-MIXES: Final = {"ids": 0, "bare": 1000, "mixed": 500}
+MIXES: Final = {"all": (0, 1), "ids": (0, 0), "mixed": (100, 0), "bare": (1000, 0)}
+"""Of 1,000 browser copies of sales those without an id; whether pages have one."""
 CHUNK: Final = 500_000
 
 
@@ -86,7 +90,8 @@ def measure(copies: int, rounds: int, mix: str, stages: bool) -> float:
     dataset = Dataset(id="bench", name="bench", created_us=0)
     with tempfile.TemporaryDirectory() as folder, engine(Path(folder), ["--no-upkeep", "--no-load"]) as store:
         for first in range(0, copies, CHUNK):
-            params = {"first": first, "n": min(CHUNK, copies - first), "bare": MIXES[mix]}
+            bare_sales, pages = MIXES[mix]
+            params = {"first": first, "n": min(CHUNK, copies - first), "bare": bare_sales, "pages": pages}
             store.command(COPIES, params)
         timed = Timed(store)
         bare: list[float] = []
@@ -115,10 +120,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--copies", type=int, default=2_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--mix", choices=[*MIXES, "all"], default="all")
+    parser.add_argument("--mix", choices=[*MIXES, "every"], default="every")
     parser.add_argument("--stages", action="store_true", help="how long each statement of the last round took")
     args = parser.parse_args()
-    for mix in MIXES if args.mix == "all" else [args.mix]:
+    for mix in MIXES if args.mix == "every" else [args.mix]:
         measure(args.copies, args.rounds, mix, args.stages)
 
 

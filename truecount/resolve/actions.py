@@ -42,6 +42,8 @@ class Profile(NamedTuple):
 
 EVER_MS: Final = 2**62
 """Beyond any time that a copy can have."""
+LARGE: Final = 300_000
+"""Copies from which on statements are compiled."""
 
 
 def left_out_marks(dataset: Dataset) -> int:
@@ -107,6 +109,7 @@ class Actions(Scratch):
             "any_wanted": 0,
             "other_doors": 0,
         }
+        self.large = sum(row.n for row in self.profile) > LARGE
         self.any_offline = any(row.source == Source.OFFLINE for row in self.profile)
         self.need("wanted")
 
