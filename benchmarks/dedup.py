@@ -3,7 +3,7 @@
     python -m benchmarks.dedup [--copies N] [--rounds N] [--mix ids|bare|mixed] [--stages]
 
 Copies are made inside the engine: pages and sales seen by browser and server. Mixes: `all`: every copy has an id;
-`ids`: pages have none; `mixed`: nor have a tenth of the browser's copies of sales, so that key B decides of them; `bare`:
+`ids`: pages have none; `mixed`: nor have a tenth of the browser's copies of sales, which key B decides of; `bare`:
 nor has any of them. The bar is 3 times.
 """
 
