@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from tests.resolve.histories import drawn_of_each_kind, placed
-from tests.resolve.loading import START_US, load, rows_of
+from tests.resolve.loading import START_US, empty_store, load, rows_of
 from tests.resolve.reference import HOUR_US, Row
 from truecount.copies import Copy
 from truecount.datasets import Dataset, DatasetSettings
@@ -18,7 +19,7 @@ from truecount.measure.events import as_json, events
 from truecount.measure.explain import explain
 from truecount.measure.outcomes import outcomes
 from truecount.measure.refused import refused
-from truecount.resolve.scratch import PREFIX, Scratch, sweep
+from truecount.resolve.scratch import PREFIX, Scratch
 from truecount.store.client import Store
 from truecount.vocabulary import Mark
 
@@ -322,7 +323,10 @@ def test_an_answer_looks_at_one_moment_whatever_is_loaded_meanwhile(clean: Store
     assert only(clean, dataset("d")).copies > 2
 
 
-def test_scratch_tables_that_a_crash_left_are_swept(clean: Store) -> None:
-    Scratch(clean).need("pool")
-    sweep(clean)
-    assert clean.query_rows("SELECT count() FROM system.tables WHERE startsWith(name, 'scratch_')") == [(0,)]
+def test_an_engine_that_starts_sweeps_what_a_crash_left(tmp_path: Path) -> None:
+    count = "SELECT count() FROM system.tables WHERE startsWith(name, 'scratch_')"
+    with empty_store(tmp_path) as store:
+        Scratch(store).need("pool")
+        assert store.query_rows(count) == [(1,)]
+    with empty_store(tmp_path) as store:
+        assert store.query_rows(count) == [(0,)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -125,12 +125,11 @@ class Scratch:
         return {name: value for name, value in known.items() if "{" + name + ":" in sql}
 
 
-def sweep(store: Sql) -> None:
-    """Drop what a crash left behind. Only for a moment when no answer is being made, such as an engine's start."""
-    found = store.query_rows(
-        "SELECT name FROM system.tables WHERE database = currentDatabase() AND startsWith(name, {prefix:String}) "
-        "ORDER BY name",
-        {"prefix": PREFIX},
+def sweep(command: Callable[[str], object], rows: Callable[[str], Sequence[Sequence[Any]]]) -> None:
+    """Drop what a crash left behind: for an engine's start, when no answer is being made."""
+    found = rows(
+        "SELECT name FROM system.tables "
+        f"WHERE database = currentDatabase() AND startsWith(name, '{PREFIX}') ORDER BY name"
     )
     for (name,) in found:
-        store.command(f"DROP TABLE IF EXISTS `{name}` SYNC")
+        command(f"DROP TABLE IF EXISTS `{name}` SYNC")

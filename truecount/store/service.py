@@ -58,6 +58,8 @@ def main(argv: list[str] | None = None) -> int:
     # PyArrow loads pandas, where it is installed, to ask of each list whether it is a Series: 0.4 s and 50 MB.
     sys.meta_path.insert(0, _NoPandas())
     # After the environment is set: chDB reads it when it is loaded.
+    from truecount.resolve.scratch import sweep
+
     from .engine import Engine, Limits
     from .errors import StoreError
     from .front import READER, USER, Front
@@ -74,6 +76,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         engine = Engine(store, limits=limits, slots=chosen.slots)
         migrate(engine.command, engine.rows)
+        sweep(engine.command, engine.rows)
     except (StoreError, RuntimeError) as error:
         print(f"engine: {store} cannot be used: {error}", file=sys.stderr, flush=True)
         return 1
