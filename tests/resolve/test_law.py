@@ -40,6 +40,7 @@ def verdicts(store: Store, dataset: Dataset = DATASET) -> dict[tuple[str, int, i
     """What the SQL says of every copy, all of them resolved in the pool."""
     place_of = "SELECT place, toString(door), seq, pos FROM accepted"
     with Actions(store, dataset) as actions:
+        actions.want_key_b()
         actions.need("targets")
         everything = complete("select place from accepted")
         store.command(f"INSERT INTO {actions.params['targets']} {everything}", actions._used(everything, {}))

@@ -89,6 +89,8 @@ class Actions(Scratch):
         }
         self.profile: list[Profile] = []
         self.any_offline = False
+        self._live = False
+        """Whether key B may merge anything."""
         self.at_moment()
 
     def at_moment(self) -> None:
@@ -123,7 +125,8 @@ class Actions(Scratch):
         if not names:
             return
         self.put("live", "live_values", key_b_names=names)
-        if self.count("live"):
+        self._live = self.count("live") > 0
+        if self._live:
             self.put("wanted", "wanted_by_value", key_b_names=names)
             self.params["pooled_names"] = sorted({*self.params["pooled_names"], *names})
         self.drop("live")
@@ -154,7 +157,7 @@ class Actions(Scratch):
             return False
         self.put("sessions", "sessions")
         self.need("joins")
-        if self.params["pooled_names"]:
+        if self._live:
             self._join_by_key_b()
         self.put("resolved", "resolved")
         self.drop("pool", "sessions", "joins")
