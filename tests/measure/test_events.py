@@ -95,21 +95,28 @@ def test_copies_of_another_dataset_are_not_seen(clean: Store) -> None:
     assert only(clean, dataset("d")).copies == 1
 
 
-@pytest.mark.parametrize(
-    ("mark", "setting", "default"),
-    [(Mark.BOT, "count_bots", False), (Mark.TOOL, "count_tools", True), (Mark.TEST, "count_tests", True)],
-    ids=["bot", "tool", "test"],
-)
-@pytest.mark.parametrize("event_id", ["", "b"], ids=["without_id", "with_id"])
-def test_a_dataset_decides_whether_a_marked_copy_counts(
-    clean: Store, mark: Mark, setting: str, default: bool, event_id: str
-) -> None:
-    load(clean, rows_of([sale("d", "browser", "a"), sale("d", "browser", event_id, 1, marks=int(mark))]))
-    for counting in (True, False):
-        counts = only(clean, dataset("d", **{setting: counting}))
-        assert (counts.copies, counts.actions, counts.left_out) == ((2, 2, 0) if counting else (2, 1, 1))
-        assert (counts.bots, counts.tools) == (int(mark == Mark.BOT), int(mark == Mark.TOOL))
-    assert only(clean, dataset("d")).left_out == int(not default)
+MARKS = {
+    Mark.BOT: ("count_bots", False),
+    Mark.TOOL: ("count_tools", True),
+    Mark.TEST: ("count_tests", True),
+}
+
+
+@pytest.mark.parametrize("counting", [True, False, None], ids=["counted", "not_counted", "by_default"])
+def test_a_dataset_decides_whether_marked_copies_count(clean: Store, counting: bool | None) -> None:
+    names = {f"{mark.name} {event_id}": mark for mark in MARKS for event_id in ("", "b")}
+    copies = []
+    for name, mark in names.items():
+        copies.append(sale("d", "browser", "a", event_name=name))
+        copies.append(sale("d", "browser", name.split(" ")[1], 1, event_name=name, marks=int(mark)))
+    load(clean, rows_of(copies))
+    settings = {setting: counting for setting, _ in MARKS.values() if counting is not None}
+    found = {one.event_name: one for one in events(clean, dataset("d", **settings))}
+    for name, mark in names.items():
+        counted = MARKS[mark][1] if counting is None else counting
+        counts = found[name]
+        assert (counts.copies, counts.actions, counts.left_out) == ((2, 2, 0) if counted else (2, 1, 1)), name
+        assert (counts.bots, counts.tools) == (int(mark == Mark.BOT), int(mark == Mark.TOOL)), name
 
 
 def test_a_left_out_copy_takes_in_no_twin(clean: Store) -> None:
@@ -118,25 +125,30 @@ def test_a_left_out_copy_takes_in_no_twin(clean: Store) -> None:
     assert (counts.copies, counts.actions, counts.server_only, counts.left_out) == (2, 1, 1, 1)
 
 
-@pytest.mark.parametrize(
-    ("copies", "limited"),
-    [
-        ([("browser", "a", 32)], 1),
-        ([("browser", "a", 32), ("browser", "a", 32)], 1),
-        ([("browser", "a", 32), ("server", "a", 0)], 0),
-        ([("browser", "a", 32), ("server", "a", 32)], 0),
-        ([("browser", "a", 0)], 0),
-        ([("browser", "", 32)], 1),
-        ([("offline", "", 32)], 1),
-    ],
-    ids=["alone", "repeated", "twin", "limited_twin", "not_limited", "without_id", "offline"],
-)
-def test_a_limited_copy_without_a_twin_counts_once_more_in_limited(clean: Store, copies: Any, limited: int) -> None:
-    rows = [sale("d", source, event_id, at, marks=marks) for at, (source, event_id, marks) in enumerate(copies)]
-    load(clean, rows_of(rows))
-    counts = only(clean, dataset("d"))
-    assert (counts.actions, counts.limited) == (1, limited)
-    assert counts.actions == counts.browser_only + counts.server_only + counts.both
+LIMITED: dict[str, tuple[list[tuple[str, str, int]], int]] = {
+    "alone": ([("browser", "a", 32)], 1),
+    "repeated": ([("browser", "a", 32), ("browser", "a", 32)], 1),
+    "with a twin": ([("browser", "a", 32), ("server", "a", 0)], 0),
+    "with a limited twin": ([("browser", "a", 32), ("server", "a", 32)], 0),
+    "not limited": ([("browser", "a", 0)], 0),
+    "without id": ([("browser", "", 32)], 1),
+    "offline": ([("offline", "", 32)], 1),
+}
+
+
+def test_a_limited_copy_without_a_twin_counts_once_more_in_limited(clean: Store) -> None:
+    copies = [
+        sale("d", source, event_id, at, event_name=name, marks=marks)
+        for name, (told, _) in LIMITED.items()
+        for at, (source, event_id, marks) in enumerate(told)
+    ]
+    load(clean, rows_of(copies))
+    found = {one.event_name: one for one in events(clean, dataset("d"))}
+    assert {name: one.limited for name, one in found.items()} == {
+        name: limited for name, (_, limited) in LIMITED.items()
+    }
+    for one in found.values():
+        assert one.actions == one.browser_only + one.server_only + one.both == 1
 
 
 @pytest.mark.parametrize(
