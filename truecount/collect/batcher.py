@@ -12,12 +12,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
 from truecount.collect.answers import Answers
 from truecount.collect.metrics import BROWSER, SERVER, Counters
+from truecount.collect.request import Receiver, Request
 from truecount.copies import Copy, pack_copies
 from truecount.log.entries import Entry, Tally, copies_entry, tallies_entry
 from truecount.log.errors import LogFull
@@ -38,13 +39,6 @@ log: Final = logging.getLogger("truecount.collect")
 
 Private = tuple[str, str]
 """Full address and user agent of a copy."""
-
-
-class Receiver(Protocol):
-    """A connection, as the batcher sees it."""
-
-    def give(self, data: bytes, n: int) -> None:
-        """Send n answers, joined."""
 
 
 class HitKept(msgspec.Struct, gc=False):
@@ -83,6 +77,9 @@ class EventsRefused(msgspec.Struct, gc=False):
 
 Payload = HitKept | HitRefused | EventsKept | EventsRefused
 Waiter = tuple[Receiver, bytes, Payload | None]
+"""Whom an answer goes to, the answer, and what has to be on disk before."""
+Waiting = tuple[Receiver, bytes, Payload | Request | None]
+"""A waiter, or a hit that is still to be judged (its answer is not known yet)."""
 
 
 class _Batch(msgspec.Struct, gc=False):
@@ -114,13 +111,15 @@ class Batcher:
         counters: Counters,
         *,
         queue_bytes: int,
+        judge: Callable[[Request], Waiter],
     ) -> None:
         self._loop = loop
         self._writer = writer
         self._answers = answers
         self._counters = counters
         self._queue_bytes = queue_bytes
-        self.waiters: list[Waiter] = []
+        self._judge = judge
+        self.waiters: list[Waiting] = []
         self.waiting_bytes = 0
         self.scheduled = False
         self._committing_bytes = 0
@@ -140,7 +139,9 @@ class Batcher:
             self.scheduled = True
             self._loop.call_soon(self.flush)
 
-    def hand_in(self, receiver: Receiver, answer: bytes, payload: Payload | None, size: int = ANSWER_BYTES) -> None:
+    def hand_in(
+        self, receiver: Receiver, answer: bytes, payload: Payload | Request | None, size: int = ANSWER_BYTES
+    ) -> None:
         """An answer to be sent once the payload is on disk. `size` is what it holds in memory, for the bound."""
         self.waiters.append((receiver, answer, payload))
         self.waiting_bytes += size
@@ -174,7 +175,12 @@ class Batcher:
         self.scheduled = False
         if self._committing or not (self.waiters or self._tallies_due):
             return
-        waiters, self.waiters = self.waiters, []
+        waiting, self.waiters = self.waiters, []
+        judge = self._judge
+        waiters: list[Waiter] = [
+            judge(waiter[2]) if type(waiter[2]) is Request else waiter  # type: ignore[misc]
+            for waiter in waiting
+        ]
         size, self.waiting_bytes = self.waiting_bytes, 0
         batch = self._make(waiters)
         if not batch.entries:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from truecount.collect.batcher import HIT_BYTES, HitKept, HitRefused
+from truecount.collect.batcher import HIT_BYTES, HitKept, HitRefused, Waiter
 from truecount.collect.bodies import (
     MAX_HIT,
     MULTIPART,
@@ -39,22 +39,32 @@ class BrowserDoor:
         self._door = door
 
     def take(self, request: Request) -> None:
-        """Decide of a request. Exactly one answer goes to the batcher, whatever comes."""
+        """Let a request wait for the end of this turn of the loop: `judge` decides of it with all others of the turn.
+
+        One after the other they find the processor's caches warm, which makes the steps about twice as fast.
+        """
         door = self._door
         batcher = door.batcher
         if not batcher.scheduled:
             door.begin_turn()
         method = request.method
-        head = request.head
-        origin = head.get(b"origin", b"")
-        post = method == b"POST"
-        if not post and method != b"GET":
-            batcher.hand_in(request.receiver, self._answer_other(method, request.keep, origin), None)
+        if method not in (b"GET", b"POST"):
+            answer = self._answer_other(method, request.keep, request.head.get(b"origin", b""))
+            batcher.hand_in(request.receiver, answer, None)
             return
         if batcher.is_full:
             door.counters.take(BROWSER, unavailable=1)
             batcher.hand_in(request.receiver, door.answers.hit_unavailable, None)
             return
+        request.head = request.head.copy()  # the connection reads its next request into this one
+        batcher.hand_in(request.receiver, b"", request, HIT_BYTES + len(request.query) + len(request.body))
+
+    def judge(self, request: Request) -> Waiter:
+        """Decide of a hit: exactly one answer, and what is to be kept or counted, whatever came."""
+        door = self._door
+        head = request.head
+        origin = head.get(b"origin", b"")
+        post = request.method == b"POST"
         answers = door.answers
         dataset_id = ""
         name = ""
@@ -95,13 +105,7 @@ class BrowserDoor:
                     else:
                         answer = answers.pixel
                     otherwise = partial(answers.hit, Reason.UNREADABLE, post=post, keep=request.keep, origin=origin)
-                    batcher.hand_in(
-                        request.receiver,
-                        answer,
-                        HitKept(kept, (address, agent), otherwise),
-                        HIT_BYTES + len(request.query) + len(request.body),
-                    )
-                    return
+                    return request.receiver, answer, HitKept(kept, (address, agent), otherwise)
         except BodyRefused as refused:
             kept = refused.reason
         except ValueError:
@@ -116,15 +120,10 @@ class BrowserDoor:
         if dataset_id not in door.datasets:
             dataset_id = ""
         if request.too_large:
-            text = f"A body may have {door.max_body} bytes.\n"
-            answer = answers.plain(413, text, keep=request.keep)
-            batcher.hand_in(request.receiver, answer, HitRefused(dataset_id, kept))
-            return
-        batcher.hand_in(
-            request.receiver,
-            answers.hit(kept, post=post, keep=request.keep, origin=origin),
-            HitRefused(dataset_id, kept, name if name in _TOLD_NAMES else ""),
-        )
+            answer = answers.plain(413, f"A body may have {door.max_body} bytes.\n", keep=request.keep)
+            return request.receiver, answer, HitRefused(dataset_id, kept)
+        answer = answers.hit(kept, post=post, keep=request.keep, origin=origin)
+        return request.receiver, answer, HitRefused(dataset_id, kept, name if name in _TOLD_NAMES else "")
 
     def _with_body(self, pairs: dict[str, str], request: Request) -> dict[str, str]:
         """The fields of query and body; the query's win."""

@@ -20,12 +20,13 @@ from uvicorn.server import ServerState
 
 from truecount import heartbeat
 from truecount.collect.answers import Answers
-from truecount.collect.batcher import Batcher, Receiver
+from truecount.collect.batcher import Batcher
 from truecount.collect.browser import BrowserDoor
 from truecount.collect.metrics import Counters, counters_path
 from truecount.collect.protocol import DoorProtocol
 from truecount.collect.proxies import Proxies, networks_of
 from truecount.collect.relay import Relay
+from truecount.collect.request import Receiver
 from truecount.collect.server import ServerDoor
 from truecount.datasets import Dataset
 from truecount.log.folder import DataFolder
@@ -67,12 +68,14 @@ class Door:
         self.proxies = Proxies(networks_of([settings.trusted_proxy]))
         self.registry = Registry.open(folder.path, read_only=True)
         self.writer = LogWriter(folder.path, name, reserve_bytes=settings.reserve_mb * 1_000_000)
+        self.browser = BrowserDoor(self)
         self.batcher = Batcher(
             loop,
             self.writer,
             self.answers,
             self.counters,
             queue_bytes=self.queue_bytes,
+            judge=self.browser.judge,
         )
         self.relay = Relay(manager_port, self.counters)
         self.config = uvicorn.Config(
@@ -81,7 +84,6 @@ class Door:
         )  # fmt: skip
         self.config.load()
         self.server_state = ServerState()
-        self.browser = BrowserDoor(self)
         self.server = ServerDoor(self)
         self.datasets: dict[str, Dataset] = {}
         self.tokens: frozenset[bytes] = frozenset()

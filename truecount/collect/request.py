@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
 
-from truecount.collect.batcher import Receiver
+
+class Receiver(Protocol):
+    """A connection, as the batcher sees it."""
+
+    def give(self, data: bytes, n: int) -> None:
+        """Send n answers, joined."""
 
 
 class Request(msgspec.Struct, gc=False):

@@ -417,7 +417,7 @@ def _page_of(raw: str) -> tuple[str, tuple[str, ...], Landing]:
     return url, kinds, landing_of(url)
 
 
-PAGE_OF: Final[Memo[tuple[str, tuple[str, ...], Landing]]] = Memo(_page_of, most=4096, longest=512)
+PAGE_OF: Final[Memo[tuple[str, tuple[str, ...], Landing]]] = Memo(_page_of, most=16384, longest=512)
 
 
 def _spared(draft: Draft, field: str, value: str) -> str:

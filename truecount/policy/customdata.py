@@ -40,7 +40,7 @@ def json_of(name: str, raw: str) -> tuple[Any, Findings | None]:
 
 
 JSON_OF: Final[dict[str, Memo[tuple[Any, Findings | None]]]] = {
-    name: Memo(functools.partial(json_of, name), most=2048, longest=512) for name in ("contents", "content_ids")
+    name: Memo(functools.partial(json_of, name), most=16384, longest=256) for name in ("contents", "content_ids")
 }
 """Carts repeat; what automatic events tell does not."""
 
