@@ -11,12 +11,13 @@ from benchmarks.tools import CannotMeasure, machine, say
 
 ABOUT = """\
 Ratios, measured side by side in one run, with median (least-most). Without a name: doors, start, visible and disk, in
-less than six minutes. The README's figure is `sustain --rate R --seconds 600`; `find` looks for R."""
+less than six minutes. The README's figure is `sustain --rate R --seconds 600`; `find` looks for R; `dedup`
+compares `events` with the engine's bare GROUP BY over two million copies."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=ABOUT, allow_abbrev=False)
-    names = ("doors", "start", "visible", "disk", "sustain", "find")
+    names = ("doors", "start", "visible", "disk", "sustain", "find", "dedup")
     parser.add_argument("name", nargs="*", choices=[*names, []], default=[], metavar="NAME", help=", ".join(names))
     parser.add_argument("--rate", type=float, default=1000.0, help="events a second of sustain; where find begins")
     parser.add_argument("--seconds", type=float, help="length of sustain (default 600), a try of find (default 30)")
@@ -27,7 +28,7 @@ def main() -> int:
     parser.add_argument("--doors", type=int, help="door processes of sustain and find (default: the server's own)")
     given = parser.parse_args()
     flags = ("--doors", str(given.doors)) if given.doors else ()
-    from benchmarks import doors, small, sustain
+    from benchmarks import dedup, doors, small, sustain
 
     todo: dict[str, Callable[[], object]] = {
         "doors": lambda: doors.run(given.rounds),
@@ -35,6 +36,7 @@ def main() -> int:
         "visible": small.visible,
         "disk": small.disk,
         "sustain": lambda: sustain.run(given.rate, given.seconds or 600, given.batch, *flags),
+        "dedup": lambda: [dedup.measure(2_000_000, 3, mix, False) for mix in dedup.MIXES],
         "find": lambda: sustain.find(given.seconds or 30, given.rate, given.batch, *flags),
     }
     say(machine())
