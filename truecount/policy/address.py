@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import ipaddress
 import re
-from typing import Final
+from typing import Any, Final
 
 from truecount.policy.memo import Memo
 from truecount.policy.urls import strip_appendix
@@ -70,6 +71,17 @@ def weak_of(weak_key: bytes, address: str, agent: str) -> int:
     address = _canonicals[address]
     if not address:
         return 0
-    # The agent comes first: many events share one, and a batch keeps the hash's state behind it.
-    text = f"{agent}\n{address}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(text, key=weak_key[:64], digest_size=8).digest(), "big", signed=True) or 1
+    # The agent comes first: many events share one, and the hash's state behind it is kept.
+    keyed = states_of(weak_key[:64])[agent].copy()
+    keyed.update(address.encode())
+    return int.from_bytes(keyed.digest(), "big", signed=True) or 1
+
+
+@functools.lru_cache(maxsize=2)
+def states_of(weak_key: bytes) -> Memo[Any]:
+    """The state of the keyed hash behind a user agent, of those seen last; for one day's key."""
+
+    def state(agent: str) -> Any:
+        return hashlib.blake2b(f"{agent}\n".encode("utf-8", "surrogatepass"), key=weak_key, digest_size=8)
+
+    return Memo(state, most=4096, longest=512)

@@ -431,9 +431,10 @@ def _spared(draft: Draft, field: str, value: str) -> str:
 
 
 def _browser_id(draft: Draft, kind: Any, value: str) -> str:
-    value = strip_appendix(value, kind)
-    if not _readable(value):
-        draft.notes.append(f"unreadable:{kind}")
+    if not _readable(value):  # the usual case has four parts, and nothing to take off
+        value = strip_appendix(value, kind)
+        if not _readable(value):
+            draft.notes.append(f"unreadable:{kind}")
     return _spared(draft, kind, value)
 
 

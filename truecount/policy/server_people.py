@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import re
 import struct
 from collections.abc import Sequence
 from typing import Any, Final
 
-from truecount.policy.address import shorten, weak_of
+from truecount.policy.address import shorten, states_of, weak_of
 from truecount.policy.digest_columns import digest_column, single_texts, texts_of
 from truecount.policy.keys import MUST_BE_HASHED, digests, is_hashed, md5s
 from truecount.policy.memo import Memo
@@ -68,22 +66,12 @@ def weak_column(weak_key: bytes, addresses: Sequence[str], agents: Sequence[str]
     """`address.weak_of` of each event. `plain`: all are IPv4 in their usual form, and need no further look."""
     if not plain or not all(agents):
         return [weak_of(weak_key, address, agent) for address, agent in zip(addresses, agents, strict=True)]
-    states = _states_of(weak_key[:64])
+    states = states_of(weak_key[:64])
     hashes = [states[agent].copy() for agent in agents]
     for keyed, address in zip(hashes, "\n".join(addresses).encode().split(b"\n"), strict=True):
         keyed.update(address)
     found = list(struct.unpack(f">{len(hashes)}q", b"".join([keyed.digest() for keyed in hashes])))
     return [one or 1 for one in found] if 0 in found else found
-
-
-@functools.lru_cache(maxsize=2)
-def _states_of(weak_key: bytes) -> Memo[Any]:
-    """The state of the keyed hash behind a user agent, of those seen last."""
-
-    def state(agent: str) -> Any:
-        return hashlib.blake2b(f"{agent}\n".encode("utf-8", "surrogatepass"), key=weak_key, digest_size=8)
-
-    return Memo(state, most=2048, longest=512)
 
 
 def hash_keys(rows: Slice) -> None:
