@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from truecount.collect.bodies import (
     FREE_OF_RATIO,
     MAX_BODY,
+    MAX_MEMBERS,
     BodyRefused,
     form_fields,
     media_type,
@@ -117,6 +118,20 @@ def test_an_unpacked_body_has_the_same_bound_as_any_other(size: int, fits: bool)
         with pytest.raises(BodyRefused) as refused:
             unpacked(raw, "gzip")
         assert refused.value.http == 413
+
+
+def test_a_gzip_body_may_have_so_many_members() -> None:
+    assert unpacked(gzip.compress(b"x") * MAX_MEMBERS, "gzip") == b"x" * MAX_MEMBERS
+    with pytest.raises(BodyRefused, match="members") as refused:
+        unpacked(gzip.compress(b"x") * (MAX_MEMBERS + 1), "gzip")
+    assert refused.value.http == 400
+
+
+def test_a_body_full_of_empty_gzip_members_is_refused_without_reading_them() -> None:
+    """Copying what is left for each of them would move terabytes."""
+    empty = gzip.compress(b"")
+    with pytest.raises(BodyRefused, match="members"):
+        unpacked(empty * (MAX_BODY // len(empty)), "gzip")
 
 
 def test_a_packed_body_that_ends_too_early_is_refused() -> None:

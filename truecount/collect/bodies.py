@@ -20,6 +20,8 @@ MAX_HIT: Final = 256 * 1024
 MAX_RATIO: Final = 200
 FREE_OF_RATIO: Final = 1024 * 1024
 """So many bytes may come out of any packed body; above, MAX_RATIO is asked for."""
+MAX_MEMBERS: Final = 8
+"""Of a gzip body. What follows a member is copied for the next one, so that many small ones would cost their square."""
 
 FORM: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
@@ -53,6 +55,8 @@ def unpacked(raw: bytes, encoding: str, most: int = MAX_BODY) -> bytes:
     rest = raw
     try:
         while rest:
+            if len(parts) == MAX_MEMBERS:
+                raise BodyRefused(Reason.BAD_ENCODING, 400, f"A gzip body may have {MAX_MEMBERS} members")
             stream = zlib.decompressobj(bits)
             part = stream.decompress(rest, limit - size + 1)
             size += len(part)
