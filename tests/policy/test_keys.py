@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from truecount.policy.digest_columns import digest_column, texts_of
-from truecount.policy.keys import NOTHINGS, birth_date, digests, md5s, readings
+from truecount.policy.keys import MAX_TEXT, NOTHINGS, birth_date, digests, md5s, readings
+from truecount.policy.places import country_code, province_code, us_state_code
 from truecount.vocabulary import DIGEST_KEYS, RARE_DIGEST_KEYS
 
 
@@ -234,3 +235,30 @@ def test_a_hostile_text_costs_linear_time() -> None:
     ):
         for key in DIGEST_KEYS:
             digests(key, text, "us")
+
+
+@pytest.mark.parametrize("key", [*DIGEST_KEYS, *RARE_DIGEST_KEYS])
+def test_a_text_too_long_for_any_value_is_bad_however_many_accents_it_stacks(key: str) -> None:
+    for text in (
+        "a" + "\u0301\u0316" * 1_000_000,
+        "a" * (MAX_TEXT + 1),
+        " " * MAX_TEXT + "a",
+        sha("a").hex() + " " * 1000,
+    ):
+        for country in ("", "us", "ca"):
+            assert digests(key, text, country) == (b"", (f"bad:{key}",))
+        assert digest_column(key, [[text], "x"], None, 2026).notes[0] == (f"bad:{key}",)
+
+
+def test_the_longest_text_that_is_a_value_is_one() -> None:
+    assert digests("external_id", "a" * MAX_TEXT)[0] == sha("a" * MAX_TEXT)
+
+
+def test_no_place_has_a_name_of_endless_accents() -> None:
+    endless = "a" + "\u0301\u0316" * 1_000_000
+    assert country_code(endless) == us_state_code(endless) == province_code(endless) == ""
+
+
+def test_a_long_address_is_no_mail_whatever_stands_before_it_in_the_column() -> None:
+    long = "a@" + "b" * 600 + ".de"
+    assert digest_column("em", ["a@b.de", long], None, 2026).digests == [sha("a@b.de"), b""]

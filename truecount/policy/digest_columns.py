@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from truecount.policy.keys import NOTHINGS, digests, is_hashed
+from truecount.policy.keys import MAX_EMAIL, NOTHINGS, digests, is_hashed
 from truecount.policy.memo import Memo
 from truecount.policy.phones import CLEAR_DIGITS, MAX_DIGITS, MIN_DIGITS, calling_code
 
@@ -132,7 +132,7 @@ def _emails(column: Sequence[Any], countries: Sequence[str] | None) -> list[byte
     if not joined.isascii():
         return None
     lines = joined.encode()
-    if not _plain_emails(lines + b"\n"):
+    if max(map(len, texts)) > MAX_EMAIL or not _plain_emails(lines + b"\n"):
         return None
     parts = lines.split(b"\n")
     return sha256s(parts) if len(parts) == len(texts) else None

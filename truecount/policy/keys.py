@@ -24,6 +24,9 @@ MUST_BE_HASHED: Final = frozenset(DIGEST_KEYS) - {"external_id"}
 LAST_YEAR: Final = 2199
 MAX_EMAIL: Final = 512
 """Characters; what is longer is no address, and no pattern is tried on it."""
+MAX_TEXT: Final = 1000
+"""Characters of a value of any key; a longer one is no value, and no work is spent on it (letters with thousands of
+accents take Unicode's normal forms the square of the time)."""
 
 _sha256: Final = hashlib.sha256
 _hash: Final = re.compile(r"\s*([0-9a-fA-F]{64})(?:\.(?:[A-Za-z0-9_-]{2}|[A-Za-z0-9_-]{8}))?\s*").fullmatch
@@ -131,6 +134,8 @@ def warm() -> None:
 
 
 def _digests_of_one(key: str, value: str, country: str, last_year: int) -> tuple[list[bytes], str]:
+    if len(value) > MAX_TEXT:
+        return [], "bad"
     if match := _hash(value):
         digest = bytes.fromhex(match[1])
         return ([], "nothing") if digest in NOTHINGS else ([digest], "")

@@ -35,12 +35,16 @@ _OWN_COUNTRIES: Final = {
     "uae": "ae",
 }
 """Everyday names that the ISO table words otherwise."""
+MAX_NAME: Final = 1000
+"""Characters; a longer text names no place."""
 
 
 def folded(text: str) -> str:
-    """Letters without accents: zürich is zurich."""
+    """Letters without accents: zürich is zurich. "" for a text longer than MAX_NAME, which no place has."""
     if text.isascii():
         return text
+    if len(text) > MAX_NAME:
+        return ""
     return "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
 
 
