@@ -64,7 +64,7 @@ KEY_B = variants(
     event_id=("", "a", "b", "c"),
     fbp=("f",),
 )
-KEY_B_EDGES = variants(STEPS_US, source=("browser", "server"), event_id=("", "a"), fbp=("f", "g"))
+KEY_B_EDGES = variants(STEPS_US, source=("browser", "server"), event_id=("", "a"), fbp=("", "f", "f", "g"))
 KEY_B_MIXED = variants(
     SHORT_STEPS_US,
     source=("browser", "server"),

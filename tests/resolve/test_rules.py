@@ -50,6 +50,10 @@ CASES: dict[str, tuple[list[tuple[int, Copy]], str]] = {
         [b("a"), s("a", HOUR_US)],
         "0* first_received, 0 event_id",
     ),
+    "a server group's keys are those of all its copies, and its time is its first copy's": (
+        [b(fbp="f"), s("a", 47 * HOUR_US), s("a", 90 * HOUR_US, fbp="f")],
+        "0* first_received, 0 fbp, 0 event_id",
+    ),
     "two ids are two actions": ([b("a"), s("b")], "0* first_received, 1* first_received"),
     "server retries of one id are one action": (
         [s("a"), s("a", 1), s("a", DAY_US)],
