@@ -30,7 +30,9 @@ from tests.collect.running import (
 from truecount.collect.metrics import BROWSER, SERVER, Counters, counters_path, door_metrics
 from truecount.collect.proxies import Proxies, networks_of, plain_address
 from truecount.heartbeat import VARIABLE
+from truecount.log.entries import tallies_entry
 from truecount.log.folder import DataFolder
+from truecount.log.writer import LogWriter
 from truecount.vocabulary import Reason
 
 
@@ -277,3 +279,21 @@ def test_the_time_of_receipt_never_goes_back(tmp_path: Path) -> None:
         door.hit(eid="an hour back")
     first, second = door.copies()
     assert second.received_us >= first.received_us
+
+
+def test_a_clock_that_jumped_ahead_for_a_moment_costs_no_event(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path / "data")
+    ahead_ns = time.time_ns() + 30 * 86_400 * 10**9
+    with LogWriter(folder.path, "earlier", clock=lambda: ahead_ns) as writer:
+        writer.append([tallies_entry([])], first_us=ahead_ns // 1000, last_us=ahead_ns // 1000)
+    now_s = int(time.time())
+    user = {"em": "ada@example.com", "client_user_agent": "Mozilla/5.0"}
+    event = {"event_name": "Lead", "event_time": now_s, "action_source": "website", "user_data": user}
+    with running(tmp_path) as door:
+        assert door.events({"data": [event]}).status == 200
+        assert door.hit(ts=str(now_s * 1000)).status == 200
+        door.hit(ts="")
+        served, hit, without_time = door.copies()
+    assert (served.event_time_ms, hit.event_time_ms) == (now_s * 1000, now_s * 1000)
+    assert now_s * 1000 <= without_time.event_time_ms < now_s * 1000 + 600_000
+    assert served.received_us >= ahead_ns // 1000, "the order of the log never runs backwards"

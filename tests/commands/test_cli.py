@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from tests.system import run_cli
 from truecount.cli import COMMANDS, MODULES, main
 from truecount.commands.flags import Parser
+from truecount.log.entries import tallies_entry
+from truecount.log.writer import LogWriter
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -159,6 +162,28 @@ def test_doctor_finds_a_new_folder_well_and_changes_nothing(truecount: Run, tmp_
     assert found["log"]["state"] == found["datasets"]["state"] == found["clock"]["state"] == "good"
     assert found["server"]["do"] == "truecount serve"
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*.sqlite")} == before
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "state", "says"),
+    [
+        (0, "good", "not behind"),
+        (300, "look", "jumped back"),
+        (1200, "broken", "20 minutes"),
+        (864_060, "broken", "10.0 days"),
+    ],
+)
+def test_doctor_calls_a_log_far_ahead_of_the_clock_broken(
+    truecount: Run, tmp_path: Path, ahead_s: int, state: str, says: str
+) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    at_us = (time.time_ns() // 1000) + ahead_s * 1_000_000
+    with LogWriter(tmp_path / "data", "door-1", clock=lambda: at_us * 1000) as writer:
+        writer.append([tallies_entry([])], first_us=at_us, last_us=at_us)
+    code, out, _ = truecount("doctor", "--format", "json")
+    found = next(finding for finding in json.loads(out) if finding["check"] == "clock")
+    assert (found["state"], code) == (state, int(state == "broken"))
+    assert says in found["says"]
 
 
 def test_doctor_names_a_damaged_file_and_exits_1(truecount: Run, tmp_path: Path) -> None:

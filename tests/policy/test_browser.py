@@ -134,6 +134,18 @@ def test_the_event_time_is_ts_while_it_lies_near_receipt(ts: object, kept_as: in
     assert (copy.notes == ("unusable:ts",)) == (str(ts) not in (str(kept_as), ""))
 
 
+@pytest.mark.parametrize(
+    ("ts_ms", "kept_as"),
+    [(0, 0), (-7 * DAY_MS, -7 * DAY_MS), (-7 * DAY_MS - 1, 0), (600_000, 600_000), (600_001, 0)],
+)
+def test_the_event_time_is_judged_by_the_clock_where_receipt_stands_ahead_of_it(ts_ms: int, kept_as: int) -> None:
+    shop = Dataset(id="42", name="shop", created_us=0)
+    pairs = {"id": "42", "ev": "Lead", "ts": str(NOW_MS + ts_ms)}
+    copy = keep_hit(Hit(pairs, received_us=NOW_US + 30 * DAY_MS * 1000, clock_us=NOW_US), shop, KEY)
+    assert isinstance(copy, Copy)
+    assert (copy.event_time_ms, copy.received_us) == (NOW_MS + kept_as, NOW_US + 30 * DAY_MS * 1000)
+
+
 # --- permissions -----------------------------------------------------------------------------------------------------
 
 PERMISSIONS = [

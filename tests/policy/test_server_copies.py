@@ -14,6 +14,7 @@ from tests.policy.server_events import AGENT, NOW_S, event, keep, keep_all, keep
 from truecount.policy.address import weak_of
 from truecount.policy.calm import is_calm
 from truecount.policy.decode import body_of_json
+from truecount.policy.errors import RequestRefused
 from truecount.policy.money import currency_of, value_e4_of, values_e4_of
 from truecount.policy.scrub import scrub_id, scrub_json, scrub_text, scrub_url
 from truecount.policy.server import SERVER_STEPS, keep_slice, normalised
@@ -396,6 +397,20 @@ def test_an_imported_event_keeps_its_own_times_and_names_its_source() -> None:
         ((old + 9) * 1_000_000, "server", Mark.IMPORTED),
     ]
     assert refusal(sent[0]).reason == Reason.TIME_TOO_OLD
+
+
+@pytest.mark.parametrize("imported", [False, True])
+def test_ages_are_judged_by_the_clock_where_receipt_stands_ahead_of_it(imported: bool) -> None:
+    how = request(imported)
+    how.clock_us, how.received_us = how.received_us, how.received_us + 30 * 86400 * 1_000_000
+    times = [NOW_S - 7 * 86400, NOW_S, NOW_S + 600]
+    copies, _ = keep_all(body_of_json(json.dumps({"data": [event(event_time=at) for at in times]}).encode()), how)
+    assert [copy.event_time_ms // 1000 for copy in copies] == times
+    assert imported or {copy.received_us for copy in copies} == {how.received_us}
+    late = body_of_json(json.dumps({"data": [event(event_time=NOW_S + 601)]}).encode())
+    with pytest.raises(RequestRefused) as refused:
+        keep_all(late, how)
+    assert refused.value.reason == Reason.TIME_IN_FUTURE
 
 
 def test_a_dry_run_shows_events_as_they_would_be_kept() -> None:

@@ -97,6 +97,7 @@ class BrowserDoor:
                     origin.decode("utf-8", "replace"),
                     head.get(b"referer", b"").decode("utf-8", "replace"),
                     door.now_us,
+                    door.clock_us,
                 )
                 kept = keep_hit(hit, dataset, door.weak_key, _purpose(head))
                 if isinstance(kept, Copy):

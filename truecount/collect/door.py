@@ -45,7 +45,9 @@ log: Final = logging.getLogger("truecount.collect")
 
 
 class Door:
-    """All that the connections of a door process share. `now_us` is the time of receipt of this turn of the loop."""
+    """All that the connections of a door process share. `now_us` is the time of receipt of this turn of the loop, which
+    never runs backwards; `clock_us` what the clock says of it.
+    """
 
     def __init__(
         self,
@@ -101,6 +103,7 @@ class Door:
         """At the first request of a turn of the loop: the time, the newest settings, a commit at its end."""
         self.batcher.begin_turn()
         self.now_us = now_us = self.writer.now_us()
+        self.clock_us = self.writer.clock_us()
         day = now_us // DAY_US
         if day != self._day:
             self._day = day

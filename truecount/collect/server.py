@@ -131,7 +131,7 @@ class ServerDoor:
             dataset, body = self._admit(request)
             if isinstance(body, RequestRefused):
                 raise body
-            job = _Job(request, body, ServerRequest(dataset, door.now_us, door.weak_key))
+            job = _Job(request, body, ServerRequest(dataset, door.now_us, door.weak_key, clock_us=door.clock_us))
             if len(body.data) <= SLICE:
                 self._slice(job)
                 self._end(job)

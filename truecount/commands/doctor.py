@@ -25,6 +25,7 @@ changes nothing. Exit code 1 when something is broken."""
 GOOD, LOOK, BROKEN = "good", "look", "broken"
 LAG_LIMIT_S: Final = 10.0
 CLOCK_LIMIT_S: Final = 2.0
+CLOCK_BROKEN_S: Final = 600.0
 
 
 class Finding(NamedTuple):
@@ -98,7 +99,15 @@ def _clock(folder: DataFolder) -> Iterator[Finding]:
     except LogError:
         return  # the check of the log tells
     ahead_s = high_us / 1e6 - time.time()
-    if ahead_s > CLOCK_LIMIT_S:
+    if ahead_s > CLOCK_BROKEN_S:
+        yield Finding(
+            "clock",
+            BROKEN,
+            f"the log holds times of receipt {_span(ahead_s)} ahead of the clock, which stood wrong once or does now",
+            "set the clock (NTP); until it reaches that time all events get the same time of receipt, so that events "
+            "days apart can merge; what is taken is still judged by the clock",
+        )
+    elif ahead_s > CLOCK_LIMIT_S:
         yield Finding(
             "clock",
             LOOK,
@@ -107,6 +116,13 @@ def _clock(folder: DataFolder) -> Iterator[Finding]:
         )
     else:
         yield Finding("clock", GOOD, "not behind the log")
+
+
+def _span(seconds: float) -> str:
+    for unit, size in (("days", 86_400), ("hours", 3_600)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds / 60:,.0f} minutes"
 
 
 def _datasets(folder: DataFolder) -> Iterator[Finding]:

@@ -122,7 +122,7 @@ class Intake:
         before = self._mark(dataset, chunk.base) if chunk.base else Mark(b"", 0, 0)
         if before is None:
             raise OutOfOrder("this part of the file does not follow what is in: start the import again")
-        kept = _Kept(dataset, self._weak_key, self._writer.now_us())
+        kept = _Kept(dataset, self._weak_key, self._writer.now_us(), self._writer.clock_us())
         kept.take(chunk)
         mark = Mark(
             chunk.digest,
@@ -172,8 +172,8 @@ def _key(dataset: Dataset) -> str:
 class _Kept:
     """The rows of a chunk, as they go through the policy steps."""
 
-    def __init__(self, dataset: Dataset, weak_key: bytes, now_us: int) -> None:
-        self._request = ServerRequest(dataset, now_us, weak_key, imported=True)
+    def __init__(self, dataset: Dataset, weak_key: bytes, now_us: int, clock_us: int) -> None:
+        self._request = ServerRequest(dataset, now_us, weak_key, imported=True, clock_us=clock_us)
         self._dataset = dataset
         self._now_us = now_us
         self.n = 0

@@ -84,9 +84,12 @@ class LogWriter:
         """Time of receipt, microseconds since 1970. Never earlier than any stamp that lay in the folder when this
         writer started, nor than its own last; so it stands still while a clock that jumped back catches up.
         """
-        now = self._clock() // 1000
-        self._last_us = max(self._last_us, now)
+        self._last_us = max(self._last_us, self.clock_us())
         return self._last_us
+
+    def clock_us(self) -> int:
+        """What the clock says, microseconds since 1970, be it behind `now_us`: ages are judged by it."""
+        return self._clock() // 1000
 
     @property
     def next_seq(self) -> int:

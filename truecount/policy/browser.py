@@ -155,17 +155,18 @@ def sort_keys(draft: Draft) -> None:
 
 
 def tell_time(draft: Draft) -> None:
-    """`ts` while it lies within 7 days before and 10 minutes after receipt, else receipt."""
-    received = draft.hit.received_us // 1000
+    """`ts` while it lies within 7 days before and 10 minutes after the clock, else what the clock says."""
+    hit = draft.hit
+    now = (hit.received_us if hit.clock_us is None else hit.clock_us) // 1000
     ts = draft.pairs.get("ts", "")
     if ts:
         if len(ts) <= 16 and ts.isascii() and ts.isdigit():
             time = int(ts)
-            if received - MAX_AGE_MS <= time <= received + MAX_AHEAD_MS:
+            if now - MAX_AGE_MS <= time <= now + MAX_AHEAD_MS:
                 draft.copy.event_time_ms = time
                 return
         draft.notes.append("unusable:ts")
-    draft.copy.event_time_ms = received
+    draft.copy.event_time_ms = now
 
 
 def read_page(draft: Draft) -> None:

@@ -24,6 +24,9 @@ class Hit(msgspec.Struct, gc=False):
     origin: str = ""
     referer: str = ""
     received_us: int = 0
+    """Place in the log's order: never runs backwards, so it may stand ahead of the clock."""
+    clock_us: int | None = None
+    """What the clock says, by which ages are judged; None: as received_us."""
 
 
 class Sort(IntEnum):

@@ -72,7 +72,7 @@ def check_shape(rows: Slice) -> None:
 def check_time(rows: Slice) -> None:
     """event_time is seconds (or says clearly what it is), neither too old nor in the future."""
     times: Sequence[Any] = rows.sent.get("event_time") or (None,) * rows.n
-    now_s = rows.request.received_us // 1_000_000
+    now_s = rows.request.now_us // 1_000_000
     if (
         set(map(type, times)) == {int}
         and min(times) >= now_s - MAX_EVENT_AGE_S
@@ -124,7 +124,7 @@ def _keep_own_receipt(rows: Slice) -> None:
     for row, given in enumerate(rows.sent.get("received_time", ())):
         if given is not None:
             ms = time_ms_of(given)
-            if ms is None or not -MAX_S < ms // 1000 <= rows.request.received_us // 1_000_000 + FUTURE_LIMIT_S:
+            if ms is None or not -MAX_S < ms // 1000 <= rows.request.now_us // 1_000_000 + FUTURE_LIMIT_S:
                 rows.fail(row, Reason.BAD_EVENT_TIME, "received_time")
             else:
                 received[row] = ms * 1000

@@ -87,7 +87,7 @@ def hash_keys(rows: Slice) -> None:
         rows.countries = [country or default for country in countries] if default else countries
     elif default:
         rows.countries = [default] * rows.n
-    last_year = 1970 + rows.request.received_us // YEAR_US
+    last_year = 1970 + rows.request.now_us // YEAR_US
     strict = rows.settings.strict_hashing
     raw = all_raw = False
     for key in DIGEST_KEYS:

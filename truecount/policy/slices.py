@@ -22,10 +22,18 @@ class ServerRequest(msgspec.Struct):
 
     dataset: Dataset
     received_us: int
+    """Place in the log's order: never runs backwards, so it may stand ahead of the clock."""
     weak_key: bytes
     """`address.day_key` of the day of receipt."""
     imported: bool = False
     """A backfill: events keep their own times, and may name their source."""
+    clock_us: int | None = None
+    """What the clock says, by which ages are judged; None: as received_us."""
+
+    @property
+    def now_us(self) -> int:
+        """The time that ages are judged by."""
+        return self.received_us if self.clock_us is None else self.clock_us
 
 
 class Slice:
