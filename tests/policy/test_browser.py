@@ -180,10 +180,24 @@ def test_a_dataset_says_where_its_hits_may_come_from(
         assert got is reason if reason else isinstance(got, Copy)
 
 
-def test_the_page_itself_says_where_it_is_before_any_header() -> None:
-    settings = {"allowed_domains": ("shop.example",)}
-    assert isinstance(keep({"dl": "https://shop.example/"}, origin="https://frame.example", **settings), Copy)
-    assert keep({"dl": "https://x.example/"}, origin="https://shop.example", **settings) is Reason.DOMAIN_NOT_ALLOWED
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"allowed_origins": ("https://shop.example",)}, Reason.ORIGIN_NOT_ALLOWED),
+        ({"allowed_domains": ("shop.example",)}, Reason.DOMAIN_NOT_ALLOWED),
+        ({"blocked_domains": ("evil.example",)}, Reason.DOMAIN_BLOCKED),
+    ],
+    ids=range(3),
+)
+def test_permissions_must_hold_for_the_page_that_is_told_and_for_the_origin_that_the_browser_tells(
+    settings: dict[str, Any], reason: Reason
+) -> None:
+    shop, evil = "https://shop.example", "https://evil.example"
+    assert keep({"dl": shop + "/thanks"}, origin=evil, **settings) is reason
+    assert keep({"dl": evil + "/thanks"}, origin=shop, **settings) is reason
+    assert keep({"dl": evil + "/thanks"}, referer=shop, **settings) is reason
+    for origin in (shop, "", "null"):
+        assert isinstance(keep({"dl": shop + "/thanks"}, origin=origin, referer=evil, **settings), Copy)
 
 
 def test_automatic_events_are_refused_where_the_dataset_says_so() -> None:

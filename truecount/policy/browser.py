@@ -121,9 +121,16 @@ def refuse_automatic(draft: Draft) -> Reason | None:
 
 
 def check_permissions(draft: Draft) -> Reason | None:
-    """Traffic permissions: the page's own address says where it is, else the Origin header, else Referer."""
+    """Traffic permissions must hold for the page's own address, which the page can say at will, and for Origin, which
+    the browser says; where neither has a host, for Referer.
+    """
     hit = draft.hit
-    return refusal_of((draft.pairs.get("dl", ""), hit.origin, hit.referer), draft.dataset.settings)
+    settings = draft.dataset.settings
+    pages = (draft.pairs.get("dl", ""), hit.origin, hit.referer)
+    reason = refusal_of(pages, settings)
+    if reason is None and hit.origin:
+        reason = refusal_of((hit.origin, *pages), settings)
+    return reason
 
 
 def ask_consent(draft: Draft) -> Reason | None:
