@@ -7,13 +7,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.system import run_cli
 from truecount.cli import COMMANDS, MODULES, main
 from truecount.commands.flags import Parser
+from truecount.datasets import DatasetSettings
 from truecount.log.entries import tallies_entry
 from truecount.log.writer import LogWriter
+from truecount.policy.permissions import refusal_of
+from truecount.vocabulary import Reason
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -138,11 +142,54 @@ def test_an_id_that_is_taken_exits_1(truecount: Run) -> None:
     assert code == 1 and "77 already" in err
 
 
-@pytest.mark.parametrize("change", ["count_bots=perhaps", "country=India", "nothing=1", "denied_events=drop"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "count_bots=perhaps", "country=India", "country=xx", "nothing=1", "denied_events=drop", "name=",
+        "allowed_origins=shop.example", "allowed_origins=https://shop.example:99999",
+        "allowed_origins=https://shop.example,null", "allowed_domains=*", "allowed_domains=a.example, b c.example",
+        "blocked_domains=ftp://evil.example/",
+    ],
+)  # fmt: skip
 def test_a_wrong_setting_of_a_dataset_is_refused_with_its_name(truecount: Run, change: str) -> None:
     truecount("dataset", "create", "Shop", "--id", "77")
     code, _, err = truecount("dataset", "set", "77", change)
-    assert code == 1 and change.partition("=")[0] in err
+    assert code == 2 and change.partition("=")[0] in err
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--id", "7 7"), ("--token", "two words")])
+def test_a_dataset_with_a_wrong_id_or_token_is_not_made(truecount: Run, flag: str, value: str, tmp_path: Path) -> None:
+    assert truecount("dataset", "create", "Shop", flag, value)[0] == 2
+    assert not (tmp_path / "data").exists()
+
+
+PERMISSIONS = [
+    ("blocked_domains=https://Evil.example/a?b", "blocked_domains=evil.example", "https://evil.example/x"),
+    ("blocked_domains=ÜBEL.example", "blocked_domains=xn--bel-goa.example", "https://www.xn--bel-goa.example/"),
+    ("blocked_domains=übel.example", "blocked_domains=xn--bel-goa.example", "https://Übel.example/"),
+    ("blocked_domains=*.evil.example:8080, .evil.example.", "blocked_domains=evil.example", "https://evil.example"),
+    ("blocked_domains=[::1]", "blocked_domains=[::1]", "http://[::1]:8000/"),
+    (
+        "allowed_origins=HTTPS://Übel.example:443/a",
+        "allowed_origins=https://xn--bel-goa.example",
+        "https://evil.example",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "shown", "page"), PERMISSIONS, ids=range(len(PERMISSIONS)))
+def test_permissions_are_set_as_browsers_write_hosts_shown_so_and_hold(
+    truecount: Run, change: str, shown: str, page: str
+) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    code, out, _ = truecount("dataset", "set", "77", change)
+    assert (code, out.split()[-1]) == (0, shown)
+    (row,) = json.loads(truecount("dataset", "list", "--format", "json")[1])
+    settings = msgspec.convert(row["settings"], DatasetSettings)
+    assert refusal_of([page], settings) in (Reason.DOMAIN_BLOCKED, Reason.ORIGIN_NOT_ALLOWED)
+    assert refusal_of(["https://xn--bel-goa.example:443/", page], settings) == (
+        Reason.DOMAIN_BLOCKED if "xn--bel" in shown and "blocked" in shown else None
+    )
 
 
 def test_a_snippet_points_page_and_sdk_at_this_server(truecount: Run) -> None:

@@ -41,6 +41,7 @@ def create(arguments: Sequence[str]) -> int:
     parser.format_flag(("table", "json"))
     parser.data_flag()
     given = parser.read(arguments)
+    _check(given.name, given.id, given.token)
     with books(given.data, create=True) as found:
         answer = found.create(given.name, given.id, given.token)
     if given.format == "json":
@@ -87,6 +88,7 @@ def set_(arguments: Sequence[str]) -> int:
             raise WrongUse(f"{change!r}: wanted key=value")
         changes[key.strip()] = value
     name = changes.pop("name", None)
+    _check(name, changes=changes)
     with books(given.data) as found:
         answer = found.change(given.dataset, changes, name)
     if given.format == "json":
@@ -109,6 +111,23 @@ def delete(arguments: Sequence[str]) -> int:
         found.delete(given.dataset)
     say(f"dataset {given.dataset} is deleted")
     return 0
+
+
+def _check(
+    name: str | None, id: str | None = None, token: str | None = None, changes: dict[str, str] | None = None
+) -> None:
+    """WrongUse for a value that no dataset can have: known before a folder is opened or a server asked."""
+    from truecount.datasets import DatasetSettings
+    from truecount.log.registry import RegistryError, check_id, check_name, check_token
+    from truecount.manager.answers import changed_settings
+
+    try:
+        for value, check in ((name, check_name), (id or None, check_id), (token or None, check_token)):
+            if value is not None:
+                check(value)
+        changed_settings(DatasetSettings(), changes or {})
+    except (RegistryError, ValueError) as error:
+        raise WrongUse(str(error)) from None
 
 
 def _changed(settings: dict[str, Any]) -> str:

@@ -117,11 +117,10 @@ class Registry:
         DatasetExists when the id is taken; RegistryError when id, name or token will not do.
         """
         id = id or new_dataset_id()
-        if not DATASET_ID(id):
-            raise RegistryError("a dataset's id is 1 to 64 letters, digits, - and _")
+        check_id(id)
         token = new_token() if token is None else token
-        _check_name(name)
-        _check_token(token)
+        check_name(name)
+        check_token(token)
         with self._mutex:
             if id in self.datasets():
                 raise DatasetExists(f"there is a dataset {id} already")
@@ -140,7 +139,7 @@ class Registry:
     def change(self, id: str, *, name: str | None = None, settings: DatasetSettings | None = None) -> Dataset:
         """Give a dataset another name or other settings."""
         if name is not None:
-            _check_name(name)
+            check_name(name)
         with self._mutex:
             old = self.get(id)
             new = msgspec.structs.replace(old, name=name or old.name, settings=settings or old.settings)
@@ -149,7 +148,7 @@ class Registry:
     def add_token(self, id: str, token: str | None = None) -> str:
         """Give a dataset one more access token and return it."""
         token = new_token() if token is None else token
-        _check_token(token)
+        check_token(token)
         self._change_tokens(
             id, lambda hashes: (*(old for old in hashes if old != token_hash(token)), token_hash(token))
         )
@@ -164,7 +163,7 @@ class Registry:
     def rotate_token(self, id: str, token: str | None = None) -> str:
         """Give a dataset a new access token in place of all it had."""
         token = new_token() if token is None else token
-        _check_token(token)
+        check_token(token)
         self._change_tokens(id, lambda _: (token_hash(token),))
         return token
 
@@ -277,11 +276,19 @@ class _transaction:
         self._database.execute("rollback" if kind else "commit")
 
 
-def _check_name(name: str) -> None:
+def check_id(id: str) -> None:
+    """RegistryError in words when a dataset cannot have this id."""
+    if not DATASET_ID(id):
+        raise RegistryError("a dataset's id is 1 to 64 letters, digits, - and _")
+
+
+def check_name(name: str) -> None:
+    """RegistryError in words when a dataset cannot have this name."""
     if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
         raise RegistryError(f"a dataset's name is 1 to {MAX_NAME} printable characters")
 
 
-def _check_token(token: str) -> None:
+def check_token(token: str) -> None:
+    """RegistryError in words when this cannot be an access token."""
     if not token or len(token) > 1000 or not token.isprintable() or " " in token:
         raise RegistryError("an access token is 1 to 1,000 printable characters without spaces")

@@ -11,6 +11,7 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 import msgspec
 
 from truecount.datasets import Dataset, DatasetSettings
+from truecount.policy.permissions import domain_entry, origin_entry
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreError
 
 encode: Final = msgspec.json.Encoder(decimal_format="string").encode
@@ -90,11 +91,29 @@ def _read(name: str, hint: Any, text: str) -> Any:
             raise ValueError(f"{name} = {text!r}: wanted true or false")
         return text.lower() in {"true", "1", "yes", "on"}
     if get_origin(hint) is tuple:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
+        return tuple(dict.fromkeys(_entry(name, part.strip()) for part in text.split(",") if part.strip()))
     if hint is not str:
         choices = get_args(hint)
         if text not in choices:
             raise ValueError(f"{name} = {text!r}: wanted one of {', '.join(choices)}")
-    if name == "country" and text and not (len(text) == 2 and text.isascii() and text.isalpha()):
-        raise ValueError(f"country = {text!r}: wanted two letters, as in IN, or nothing")
-    return text.upper() if name == "country" else text
+    return _country(text) if name == "country" and text else text
+
+
+def _entry(name: str, text: str) -> str:
+    """One entry of a list of origins or domains, as it is compared."""
+    is_origin = name == "allowed_origins"
+    entry = origin_entry(text) if is_origin else domain_entry(text)
+    if not entry:
+        wanted = "an origin, as in https://shop.example" if is_origin else "a domain, as in shop.example"
+        raise ValueError(f"{name}: {text!r} would never match; wanted {wanted}")
+    return entry
+
+
+def _country(text: str) -> str:
+    import pycountry
+    from phonenumbers import SUPPORTED_REGIONS
+
+    code = text.upper()
+    if code not in SUPPORTED_REGIONS and not (len(code) == 2 and pycountry.countries.get(alpha_2=code)):
+        raise ValueError(f"country = {text!r}: wanted the two letters of a country in ISO 3166, as in IN, or nothing")
+    return code

@@ -12,9 +12,10 @@ from typing import Any, Final
 import msgspec
 
 from truecount.policy.errors import WHATSAPP_ID
+from truecount.policy.permissions import host_as_sent
 from truecount.policy.slices import Slice, values
 from truecount.policy.times import MAX_S, looks_like_milliseconds, time_ms_of
-from truecount.policy.urls import host_of, within
+from truecount.policy.urls import within
 from truecount.vocabulary import (
     ACTION_SOURCES,
     DIGEST_KEYS,
@@ -195,14 +196,20 @@ _DOORS: Final = {name: str(source) for name, source in ACTION_SOURCES.items()}
 
 
 def _take_named_sources(rows: Slice) -> None:
-    """A backfill tells browser rows from server rows."""
+    """A backfill tells browser rows from those that came by the server.
+
+    `browser` is a door of its own. `server` names the door of all others, whose side is what action_source says (CRM,
+    offline, messaging); an app's event is on the server's side where its row says so.
+    """
     for row, named in enumerate(rows.sent["source"]):
-        if named and named.strip():
-            name = named.strip().lower()
-            if name in set(Source):
-                rows.columns["source"][row] = name
-            else:
-                rows.fail(row, Reason.BAD_SHAPE, "source")
+        name = (named or "").strip().lower()
+        if name == Source.BROWSER:
+            rows.columns["source"][row] = Source.BROWSER.value
+        elif name == Source.SERVER:
+            if rows.columns["source"][row] == Source.APP:
+                rows.columns["source"][row] = Source.SERVER.value
+        elif name:
+            rows.fail(row, Reason.BAD_SHAPE, "source")
 
 
 def _check_websites(rows: Slice, sources: list[Any]) -> None:
@@ -266,7 +273,7 @@ def check_domains(rows: Slice) -> None:
         return
     for row, url in enumerate(rows.sent.get("event_source_url", ())):
         if url:
-            host = host_of(url.strip())
+            host = host_as_sent(url.strip())
             if blocked and within(host, blocked):
                 rows.fail(row, Reason.DOMAIN_BLOCKED, "event_source_url")
             elif allowed and not within(host, allowed):
