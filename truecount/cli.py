@@ -83,6 +83,7 @@ def _help() -> str:
             *lines,
             "",
             "`truecount COMMAND --help` tells the flags. Every flag has a variable: --data is also TRUECOUNT_DATA.",
+            "(Except --data of `truecount demo`: its folder is a temporary one unless the flag itself names another.)",
             "",
         ]
     )

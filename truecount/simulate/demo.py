@@ -44,7 +44,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.flag("--seed", metavar="S", help="which visitors come (default 1)", type=int, default=1)
     parser.flag("--for", metavar="SECONDS", dest="seconds", help="end after this long (default: at Ctrl-C)", type=float)
     parser.flag("--pace", metavar="N", help="visits a second (default 8)", type=float, default=8.0)
-    parser.flag("--data", metavar="DIR", help="data folder, kept afterwards (default: a temporary one)")
+    # No variable, and no settings file: what is set for a real server must not send simulated visitors into its folder.
+    parser.add_argument("--data", metavar="DIR", help="data folder, kept afterwards (default: a temporary one)")
     return run(parser.read(arguments))
 
 
@@ -57,7 +58,8 @@ def run(args: Namespace) -> int:
     if not sdk.is_installed():
         raise CommandFailed(sdk.MISSING)
     with tempfile.TemporaryDirectory(prefix="truecount-demo-", ignore_cleanup_errors=True) as temporary:
-        folder = Path(args.data or Path(temporary) / "data")
+        folder = Path(args.data or Path(temporary) / "data").absolute()
+        say(f"The demo's data folder is {folder} ({'kept afterwards' if args.data else 'removed at the end'}).")
         with serving(folder, Path(temporary) / "serve.log", args.port) as url:
             return play(folder, url, args)
 
