@@ -82,6 +82,21 @@ def test_the_json_has_the_fixed_shape(clean: Store) -> None:
     assert (answer["others"], answer["nearest"]) == (0, None)
 
 
+@pytest.mark.parametrize("key", ["event_id", "order"])
+def test_an_id_with_an_e_mail_is_found_as_it_was_sent_and_as_it_is_kept(clean: Store, key: str) -> None:
+    sent = "order-7 Ada@Example.com"
+    kept = "order-7 " + digest("ada@example.com").hex()
+    load(clean, rows_of([sale("d", "server", kept, order_id=kept, em=digest("em"))]))
+    for text in (sent, kept):
+        assert told(clean, **{key: text})["event_id"] == kept
+    assert told(clean, **{key: "order-7 bea@example.com"}) is None
+
+
+def test_an_fbp_is_found_with_what_the_parameter_builder_adds(clean: Store) -> None:
+    load(clean, rows_of([sale("d", "browser", "a", fbp="fb.1.1.7")]))
+    assert told(clean, fbp="fb.1.1.7.AQ")["event_id"] == "a"
+
+
 def test_hashes_are_shown_when_they_are_asked_for_and_never_else(clean: Store) -> None:
     load(clean, rows_of([sale("d", "server", "a", em=digest("em"), fbp="f", other_keys={"lead_id": "7"})]))
     assert digest("em").hex() not in as_json(explain(clean, DATASET, "Purchase", event_id="a")).decode()

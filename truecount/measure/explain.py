@@ -9,6 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from truecount.datasets import Dataset
+from truecount.policy.scrub import scrub_id
+from truecount.policy.urls import strip_appendix
 from truecount.resolve.actions import AMENDMENT, Actions
 from truecount.resolve.scratch import Sql
 from truecount.vocabulary import DIGEST_KEYS, Mark, Verdict
@@ -91,11 +93,14 @@ def explain(
 ) -> Explained | None:
     """Explain the newest action of this name that holds a copy with this event id, order id, fbp or external id.
 
-    `external_id` is raw or its SHA-256 in hex. None when there is no such copy. ValueError unless exactly one is given.
+    Ids are as they were sent or as they are kept (an e-mail inside hashed); `external_id` is raw or its SHA-256 in hex.
+    None when there is no such copy. ValueError unless exactly one is given.
     """
     given = [value for value in (event_id, order, fbp, external_id) if value]
     if len(given) != 1:
         raise ValueError("name the action by one of event id, order id, fbp or external id")
+    event_id, order = _as_kept(event_id), _as_kept(order)
+    fbp = _as_kept(strip_appendix(fbp, "fbp")) if fbp else None
     with Actions(store, dataset, [event_name, AMENDMENT]) as actions:
         if event_id:
             actions.put("targets", "targets_by_event_id", event_name=event_name, event_id=event_id)
@@ -179,6 +184,11 @@ def _keys(row: Mapping[str, Any]) -> dict[str, list[str]]:
     keys |= {name: [str(row[name])] for name in ("fbp", "fbc") if row[name]}
     others = zip(row["other_names"], row["other_values"], strict=True)
     return keys | {str(name): [str(value)] for name, value in sorted(others)}
+
+
+def _as_kept(id: str | None) -> str | None:
+    """An id as both doors keep what a sender wrote: an e-mail inside is a hash; what is kept stays as it is."""
+    return scrub_id(id)[0] if id else None
 
 
 def _digests(external_id: str) -> list[str]:
