@@ -399,6 +399,15 @@ def test_an_imported_event_keeps_its_own_times_and_names_its_source() -> None:
     assert refusal(sent[0]).reason == Reason.TIME_TOO_OLD
 
 
+def test_an_imported_event_named_as_the_servers_keeps_the_side_its_action_source_says() -> None:
+    info = {"advertiser_tracking_enabled": "1", "extinfo": ["i2", "", "", "", "17"]}
+    sides = {"website": "server", "system_generated": "crm", "physical_store": "offline", "app": "server"}
+    for said, side in sides.items():
+        sent = [event(action_source=said, app_data=info, source=name) for name in ("server", "browser")]
+        copies, _ = keep_all(body_of_json(json.dumps({"data": sent}).encode()), request(imported=True))
+        assert [copy.source for copy in copies] == [side, "browser"], said
+
+
 @pytest.mark.parametrize("imported", [False, True])
 def test_ages_are_judged_by_the_clock_where_receipt_stands_ahead_of_it(imported: bool) -> None:
     how = request(imported)
@@ -462,3 +471,39 @@ def test_what_is_calm_needs_no_scrubbing(text: str) -> None:
 def test_steps_are_named_once_each() -> None:
     assert len({name for name, _ in SERVER_STEPS}) == len(SERVER_STEPS)
     assert all(name == step.__name__ and step.__doc__ for name, step in SERVER_STEPS)
+
+
+@pytest.mark.parametrize(
+    ("address", "whole", "network"),
+    [
+        ("203.0.113.77\n198.51.100.5", "", ""),
+        ("203.0.113.77\n", "203.0.113.77", "203.0.113.0"),
+        ("\n203.0.113.77", "203.0.113.77", "203.0.113.0"),
+        ("ip.john@example.com", "", ""),
+        ("203.0.113.77, john@example.com", "", ""),
+        ("fe80::1%john@example.com", "fe80::1", "fe80::"),
+        ("203.0.113.77.AQYCAQMB", "203.0.113.77", "203.0.113.0"),
+        ("::ffff:203.0.113.77", "203.0.113.77", "203.0.113.0"),
+    ],
+    ids=range(8),
+)
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_what_is_no_address_is_kept_nowhere_and_what_holds_one_as_the_address_alone(
+    address: str, whole: str, network: str, n: int
+) -> None:
+    user = {"em": "a@b.de", "client_user_agent": AGENT}
+    others = [event(user_data={**user, "client_ip_address": "198.51.100.9"})] * (n - 1)
+    body = body_of_json(
+        json.dumps({"data": [*others, event(user_data={**user, "client_ip_address": address})]}).encode()
+    )
+    copies, (kept,) = keep_all(body, request())
+    assert copies[-1].address == network
+    assert copies[-1].weak == weak_of(request().weak_key, whole, AGENT)
+    assert kept.private is not None
+    assert [one[0] for one in kept.private] == ["198.51.100.9"] * (n - 1) + [whole]
+
+
+@pytest.mark.parametrize("name", ["fbp", "fbc"])
+def test_two_browser_ids_in_one_are_a_bad_one(name: str) -> None:
+    twice = keep_one(user_data={"em": "a@b.de", name: "fb.1.1.a\x1efb.1.2.b"})
+    assert twice.notes is not None and f"bad:{name}" in twice.notes
