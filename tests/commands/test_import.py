@@ -181,6 +181,21 @@ def test_lines_added_later_are_taken_and_a_changed_file_is_another(
     assert take(path)["accepted"] == 3
 
 
+def test_a_last_line_that_is_still_written_is_left_for_the_run_after(
+    folder: DataFolder, take: Any, tmp_path: Path
+) -> None:
+    path = lines(tmp_path / "old.jsonl", [event(1), event(2), "{not json"])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40])
+    report = take(path)
+    assert (report["accepted"], report["refused"], report["lines"], report["unfinished_line"]) == (1, 0, 1, 2)
+    path.write_bytes(whole)
+    report = take(path)
+    assert (report["accepted"], report["refused"], report["lines"], report["unfinished_line"]) == (1, 1, 3, None)
+    assert [row["line"] for row in report["refused_rows"]] == [3]
+    assert [copy.event_id for copy in kept(folder)] == ["order-1", "order-2"]
+
+
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
 @pytest.mark.usefixtures("small_chunks")
 def test_interrupted_it_goes_on_where_it_was(

@@ -86,8 +86,10 @@ def test_a_wrong_row_is_told_and_the_next_one_read(row: str, words: str) -> None
         ("event_name,email\n", "event_time"),
         ("event_name,event_time,emial\n", "'emial' is not known"),
         ("event_name,event_time,thing.x\n", "thing.x"),
+        ("event_name,event_time,em,em\n", "two of its columns are 'em'"),
+        ("event_name,event_time,em,user_data.em\n", "two of its columns are 'user_data.em'"),
     ],
-    ids=["empty", "no-time", "unknown", "unknown-part"],
+    ids=["empty", "no-time", "unknown", "unknown-part", "twice", "twice-by-part"],
 )
 def test_a_first_row_that_will_not_do_is_refused_with_its_name(text: str, words: str) -> None:
     with pytest.raises(WrongFile, match=words):
@@ -105,6 +107,50 @@ def test_lines_of_json_come_with_their_numbers_and_ends_and_a_mark_of_order_is_n
     rows = list(json_rows(io.BytesIO(raw), 0, 0))
     assert [(row.line, row.text) for row in rows] == [(1, b'{"a":1}'), (2, b""), (3, b'{"b":2}'), (4, b'{"c":3}')]
     assert rows[-1].end == len(raw)
+
+
+def test_names_of_columns_may_have_spaces_around_them() -> None:
+    (row,) = csv_of("event_name, event_time , email\nLead,1,a@b.example\n")
+    assert event_of(row) == {"event_name": "Lead", "event_time": 1, "user_data": {"email": "a@b.example"}}
+
+
+CSV_LINES = ["event_name,event_time,em", "Lead,1,a@b.example", 'Lead,2,"c@d.example"']
+
+
+@pytest.mark.parametrize(
+    ("read", "whole", "cut"),
+    [
+        (json_rows, '{"a":1}\n{"b":2}\n{"c":3}\n', 13),
+        (csv_rows, "\n".join(CSV_LINES) + "\n", 2 + len("\n".join(CSV_LINES[:2]))),
+        (csv_rows, "\n".join(CSV_LINES) + "\n", 10 + len("\n".join(CSV_LINES[:2]))),
+    ],
+    ids=["json", "csv-cells", "csv-quoted"],
+)
+def test_a_last_row_that_the_file_ends_inside_of_is_unfinished_and_read_when_it_is_whole(
+    read: Any, whole: str, cut: int
+) -> None:
+    *before, unfinished = read(io.BytesIO(whole.encode()[:cut]), 0, 0)
+    rows = list(read(io.BytesIO(whole.encode()), 0, 0))
+    assert unfinished.unfinished and not unfinished.wrong and not any(row.unfinished for row in (*before, *rows))
+    assert unfinished.line == rows[len(before)].line
+    assert list(read(io.BytesIO(whole.encode()), before[-1].end, before[-1].line)) == rows[len(before) :]
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [(json_rows, '{"a":1}\n{"b":2}'), (csv_rows, "event_name,event_time\nLead,1")],
+    ids=["json", "csv"],
+)
+def test_a_whole_last_row_without_a_newline_is_read_and_what_follows_later_has_its_own_number(
+    read: Any, text: str
+) -> None:
+    *_, last = read(io.BytesIO(text.encode()), 0, 0)
+    assert (last.line, last.end, bool(last.text)) == (2, len(text), True)
+    more = '\n{"c":3}\n' if read is json_rows else "\nLead,3\n"
+    (third,) = read(io.BytesIO((text + more).encode()), last.end, last.line)
+    assert (third.line, third.wrong) == (3, "")
+    (wrong,) = read(io.BytesIO((text + "5\n").encode()), last.end, last.line)
+    assert (wrong.line, wrong.wrong) == (2, "the line goes on behind what was taken of it")
 
 
 def test_a_line_of_a_million_bytes_is_the_longest() -> None:

@@ -61,8 +61,9 @@ def take_file(file: BinaryIO, path: Path, dataset: str, found: Books) -> dict[st
     known = msgspec.json.decode(found.marks(dataset), type=list[Mark])
     start, digest = resume_at(file, size, known)
     report: dict[str, Any] = {"file": path.name, "skipped_lines": start.line, "interrupted": False, "refused_rows": []}
+    report["unfinished_line"] = None
     mark = start
-    rows = (csv_rows if is_csv(path) else json_rows)(file, start.end, start.line)
+    rows = finished((csv_rows if is_csv(path) else json_rows)(file, start.end, start.line), report)
     with progress(path.name, size) as advance:
         advance(start.end)
         try:
@@ -76,6 +77,15 @@ def take_file(file: BinaryIO, path: Path, dataset: str, found: Books) -> dict[st
     report |= {"lines": mark.line}
     report |= {name: getattr(mark, name) - getattr(start, name) for name in ("accepted", "refused", "withheld")}
     return report
+
+
+def finished(rows: Iterator[Row], report: dict[str, Any]) -> Iterator[Row]:
+    """Rows up to one that the file ends inside of: it is taken by a later run, when it is whole."""
+    for row in rows:
+        if row.unfinished:
+            report["unfinished_line"] = row.line
+            return
+        yield row
 
 
 def resume_at(file: BinaryIO, size: int, known: Sequence[Mark]) -> tuple[Mark, hashlib.blake2b]:
@@ -169,5 +179,7 @@ def write_report(report: dict[str, Any], form: str) -> None:
     say(
         f"{report['accepted']:,} events taken, {report['refused']:,} refused, {report['withheld']:,} withheld (consent)"
     )
+    if report["unfinished_line"]:
+        say(f"line {report['unfinished_line']:,} is not finished: run the same command again when it is")
     if report["interrupted"]:
         say(f"interrupted after line {report['lines']:,}: run the same command again to go on")

@@ -70,6 +70,12 @@ class Row(NamedTuple):
     text: bytes
     """JSON text of the event, b"" where the row is empty or wrong."""
     wrong: str = ""
+    unfinished: bool = False
+    """The file ends inside of it, as a file does that is still written: nothing can be said of it yet, and `line` is
+    its first line."""
+
+
+GOES_ON: Final = "the line goes on behind what was taken of it"
 
 
 class WrongFile(ValueError):
@@ -82,8 +88,12 @@ def is_csv(path: Path) -> bool:
 
 def json_rows(file: BinaryIO, start: int, line: int) -> Iterator[Row]:
     """Rows of a file of JSON lines from a byte on, `line` lines behind it."""
-    file.seek(start)
     end = start
+    rest = _rest_of_line(file, start)
+    if rest:
+        end += len(rest)
+        if rest.strip():
+            yield Row(line, end, b"", GOES_ON)
     for raw in file:
         line += 1
         end += len(raw)
@@ -92,8 +102,26 @@ def json_rows(file: BinaryIO, start: int, line: int) -> Iterator[Row]:
             text = text[3:]
         if len(text) > MAX_LINE:
             yield Row(line, end, b"", f"the line is longer than {MAX_LINE:,} bytes")
+        elif text and not raw.endswith(b"\n") and not _is_json(text):
+            yield Row(line, end, b"", "", unfinished=True)
         else:
             yield Row(line, end, text)
+
+
+def _rest_of_line(file: BinaryIO, start: int) -> bytes:
+    """Go to a byte; where it is not a line's first, read that line's rest: it was taken when it had no end yet."""
+    file.seek(max(0, start - 1))
+    if not start or file.read(1) == b"\n":
+        return b""
+    return file.readline()
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def csv_rows(file: BinaryIO, start: int, line: int) -> Iterator[Row]:
@@ -102,20 +130,29 @@ def csv_rows(file: BinaryIO, start: int, line: int) -> Iterator[Row]:
     counted = _Counted(file)
     reader = csv.reader(counted, strict=True)
     try:
-        names = next(reader, [])
+        names = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
         raise WrongFile(f"its first row is no CSV ({error})") from None
-    places = [_place(name.strip()) for name in names]
+    places = [_place(name) for name in names]
+    for at, place in enumerate(places):
+        if place in places[:at]:
+            raise WrongFile(f"two of its columns are {names[at]!r}: which one counts cannot be told")
     if "event_name" not in names or "event_time" not in names:
         raise WrongFile("its first row must name the columns, event_name and event_time among them")
     if start > counted.end:
-        file.seek(start)
-        counted = _Counted(file, start, line)
+        rest = _rest_of_line(file, start)
+        counted = _Counted(file, start + len(rest), line)
+        if rest.strip():
+            yield Row(line, counted.end, b"", GOES_ON)
         reader = csv.reader(counted, strict=True)
     while True:
+        first = counted.line + 1
         try:
             cells = next(reader, None)
         except csv.Error as error:
+            if counted.over:
+                yield Row(first, counted.end, b"", "", unfinished=True)
+                return
             yield Row(counted.line, counted.end, b"", f"no CSV ({error})")
             continue
         if cells is None:
@@ -123,11 +160,17 @@ def csv_rows(file: BinaryIO, start: int, line: int) -> Iterator[Row]:
         if not any(cells):
             yield Row(counted.line, counted.end, b"")
         elif len(cells) != len(places):
+            if counted.cut:
+                yield Row(first, counted.end, b"", "", unfinished=True)
+                return
             yield Row(counted.line, counted.end, b"", f"{len(cells)} cells, the first row has {len(places)}")
         else:
             try:
                 yield Row(counted.line, counted.end, _event(places, cells))
             except ValueError as error:
+                if counted.cut:
+                    yield Row(first, counted.end, b"", "", unfinished=True)
+                    return
                 yield Row(counted.line, counted.end, b"", str(error))
 
 
@@ -138,6 +181,10 @@ class _Counted:
         self._file = file
         self.end = end
         self.line = line
+        self.cut = False
+        """The last line has no end."""
+        self.over = False
+        """There are no more lines."""
 
     def __iter__(self) -> _Counted:
         return self
@@ -145,7 +192,9 @@ class _Counted:
     def __next__(self) -> str:
         raw = self._file.readline()
         if not raw:
+            self.over = True
             raise StopIteration
+        self.cut = not raw.endswith(b"\n")
         self.end += len(raw)
         self.line += 1
         if self.line == 1 and raw.startswith(b"\xef\xbb\xbf"):
