@@ -36,6 +36,16 @@ def test_a_request_arrives_as_it_was_sent_and_its_answer_too(door: RunningDoor) 
     assert answer.headers["content-type"] == "application/json"
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("x:", 200), ("x:1", 200), ("x:00080", 200), ("x:65535", 200), ("[::1]:65535", 200)]
+    + [(host, 400) for host in ("x:65536", "x:66000", "x:70000", "x:99999", "x:000080", "[::1]:65536", "x:-1")],
+)
+def test_a_port_in_the_header_host_is_one(door: RunningDoor, host: str, status: int) -> None:
+    raw = door.raw(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+    assert [answer.status for answer in answers_of(raw)] == [status]
+
+
 def test_both_cookies_of_an_answer_come_through(door: RunningDoor) -> None:
     raw = door.raw(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert raw.lower().count(b"set-cookie: ") == 2

@@ -70,6 +70,14 @@ def test_an_unknown_path_gets_404_in_words(client: Client) -> None:
     assert "There is nothing at /nothing" in answer.text
 
 
+@pytest.mark.parametrize("host", ["x:99999", "x:port", "[:::]", "[", "x]", ""])
+@pytest.mark.parametrize(
+    ("path", "status"), [("/nothing", 404), ("/healthz", 200), ("/v26.0/77", 400), ("/api/datasets", 401)]
+)
+def test_a_host_that_is_none_changes_no_answer(client: Client, host: str, path: str, status: int) -> None:
+    assert client.get(path, headers={"Host": host}).status_code == status
+
+
 @pytest.mark.parametrize(
     "path", ["/api/datasets", "/api/outcomes", "/api/datasets/77/events", "/api/datasets/77/imports", "/api/nothing"]
 )

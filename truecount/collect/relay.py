@@ -41,7 +41,9 @@ HOP_BY_HOP: Final = frozenset(
 _OURS: Final = frozenset(
     (b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-real-ip", b"expect")
 )
-HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%-]*(?::\d{0,5})?|\[[0-9A-Fa-f:.]+\](?::\d{0,5})?").fullmatch
+_PORT: Final = rb"(?::(?:\d{0,4}|[0-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?"
+HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])" + _PORT).fullmatch
+"""A host that may be in a header Host, with a port up to 65535 or none."""
 
 Scope = Any
 Receive = Callable[[], Awaitable[Any]]

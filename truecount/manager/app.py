@@ -261,6 +261,15 @@ async def list_imports(request: Asked) -> Response[bytes]:
         return json_answer(await manager.away(lambda: manager.intake().marks(dataset)))
 
 
+@get("/datasets/{id:str}/imports/{digest:str}")
+async def list_refused_rows(request: Asked) -> Response[bytes]:
+    manager = _manager(request)
+    dataset = manager.dataset(id_of(request))
+    digest = bytes.fromhex(request.path_params["digest"])
+    async with manager.importing:
+        return json_answer(await manager.away(lambda: manager.intake().refused(dataset, digest)))
+
+
 @post("/datasets/{id:str}/imports", request_max_body_size=None)
 async def import_chunk(request: Asked) -> Response[bytes]:
     manager = _manager(request)
@@ -273,7 +282,7 @@ async def import_chunk(request: Asked) -> Response[bytes]:
 def words(request: Asked, error: Exception) -> Response[bytes]:
     """An error as an answer: JSON with words for the API, Graph's envelope for its paths, plain text elsewhere."""
     status, text = _status_of(error)
-    path = request.url.path
+    path: str = request.scope["path"]  # the whole URL cannot be made of every header Host
     if GRAPH_PATH(path):
         return json_answer(_graph_error(path, status), 400 if status in (404, 405) else status)
     if path.startswith("/api/"):
@@ -347,6 +356,7 @@ def application(folder: DataFolder, settings: Settings, on_start: Callable[[], N
             dataset_explain,
             all_outcomes,
             list_imports,
+            list_refused_rows,
             import_chunk,
         ],
     )
