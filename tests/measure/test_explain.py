@@ -256,6 +256,20 @@ def test_the_nearest_candidate_and_what_differs(clean: Store, case: str) -> None
     assert nearest.nearest.why
 
 
+def test_an_id_that_came_again_after_the_window_is_kept_apart_by_the_first_copy_of_the_older_action(
+    clean: Store,
+) -> None:
+    copies = [("server", 0), ("browser", 47 * HOUR_US), ("server", 48 * HOUR_US + 1_500_000)]
+    load(clean, rows_of([sale("d", source, "a", at) for source, at in copies]))
+    nearest = explain(clean, DATASET, "Purchase", event_id="a")
+    assert nearest is not None and isinstance(nearest.nearest, Nearest)
+    assert (nearest.nearest.source, nearest.nearest.differs) == ("browser", ["time"])
+    assert nearest.nearest.why == (
+        "the first copy of its action and the first of this one were received 48 hours and 1.5 seconds apart, "
+        "more than 48"
+    )
+
+
 def test_nothing_in_common_is_no_candidate(clean: Store) -> None:
     load(clean, rows_of([sale("d", "browser", "b", fbp="f"), sale("d", "server", "a", 1, fbp="g")]))
     assert told(clean, event_id="a")["nearest"] is None

@@ -20,6 +20,8 @@ from .nearest import Candidate, Nearest, nearest_of
 
 PACKAGE: Final = "truecount.measure"
 _EVER: Final = 2**62
+RECEIVED_SHIFT: Final = 76
+"""Above this many bits a place in the log counts the microseconds of its receipt, from an early start."""
 _DIGEST: Final = re.compile(r"[0-9a-fA-F]{64}").fullmatch
 _COLUMNS: Final = (
     "place",
@@ -224,4 +226,10 @@ def _nearest(actions: Actions, event_name: str, members: Sequence[Mapping[str, A
         of_browser=int(True in sides),
         received_us=int(members[0]["received_us"]),
     )
-    return nearest_of(event_name, members, Candidate(*rows[0])) if rows else None
+    if not rows:
+        return None
+    near = Candidate(*rows[0])
+    groups = actions.rows("group_of_nearest", PACKAGE, place=int(near.place))
+    first_place = int(groups[0][0]) if groups else int(near.place)
+    since_us = (int(near.place) >> RECEIVED_SHIFT) - (first_place >> RECEIVED_SHIFT)
+    return nearest_of(event_name, members, near, int(near.received_us) - since_us)

@@ -49,9 +49,12 @@ class Nearest(msgspec.Struct, kw_only=True):
     why: str
 
 
-def nearest_of(event_name: str, members: Sequence[Mapping[str, Any]], candidate: Candidate) -> Nearest:
-    """What keeps the candidate out of the action that `members`, in log order, make."""
-    reasons = dict(_reasons(event_name, members, candidate))
+def nearest_of(event_name: str, members: Sequence[Mapping[str, Any]], candidate: Candidate, first_us: int) -> Nearest:
+    """What keeps the candidate out of the action that `members`, in log order, make.
+
+    `first_us` is the receipt of the first copy of the candidate's own group: windows are measured from there.
+    """
+    reasons = dict(_reasons(event_name, members, candidate, first_us))
     if not reasons:
         reasons = {"taken": "another action, nearer to it, has it"}
     return Nearest(
@@ -66,7 +69,9 @@ def nearest_of(event_name: str, members: Sequence[Mapping[str, Any]], candidate:
     )
 
 
-def _reasons(event_name: str, members: Sequence[Mapping[str, Any]], other: Candidate) -> list[tuple[str, str]]:
+def _reasons(
+    event_name: str, members: Sequence[Mapping[str, Any]], other: Candidate, first_us: int
+) -> list[tuple[str, str]]:
     reasons: list[tuple[str, str]] = []
     ids = {str(copy["event_id"]) for copy in members} - {""}
     same_id = bool(ids) and other.event_id in ids
@@ -86,11 +91,11 @@ def _reasons(event_name: str, members: Sequence[Mapping[str, Any]], other: Candi
         reasons.append(("key", "messaging copies merge by event id alone"))
     elif not same_id:
         reasons += _key_b_reasons(members, other, is_browser)
-    apart_us = _apart_us(members, other, same_id)
+    apart_us, of_group = _apart_us(members, other, same_id, first_us)
     window_s = OFFLINE_WINDOW_S if kind == _OFFLINE else DEDUP_WINDOW_S
     if apart_us > window_s * 1_000_000:
-        hours = apart_us / 3_600_000_000
-        reasons.append(("time", f"they were received {hours:.2f} hours apart, more than {window_s // 3600}"))
+        who = "the first copy of its action and the first of this one" if of_group else "they"
+        reasons.append(("time", f"{who} were received {_span(apart_us, window_s)} apart, more than {window_s // 3600}"))
     return reasons
 
 
@@ -123,8 +128,21 @@ def _key_b_reasons(members: Sequence[Mapping[str, Any]], other: Candidate, is_br
     return reasons
 
 
-def _apart_us(members: Sequence[Mapping[str, Any]], other: Candidate, same_id: bool) -> int:
-    times = [int(copy["received_us"]) for copy in members]
+def _apart_us(members: Sequence[Mapping[str, Any]], other: Candidate, same_id: bool, first_us: int) -> tuple[int, bool]:
+    """How far the receipts lie apart that the window is measured by; whether that is not from the candidate itself."""
+    received_us = int(other.received_us)
     if same_id:
-        return max(abs(int(other.received_us) - min(times)), 0)
-    return min(abs(int(other.received_us) - time) for time in times)
+        own_us = min(int(copy["received_us"]) for copy in members if copy["event_id"] == other.event_id)
+        if received_us < own_us:  # its group was open before: this action's first copy came too late for it
+            return own_us - first_us, first_us != received_us
+        return received_us - own_us, False
+    return min(abs(received_us - int(copy["received_us"])) for copy in members), False
+
+
+def _span(apart_us: int, window_s: int) -> str:
+    """Hours; just over the window its hours and the seconds beyond."""
+    over_us = apart_us - window_s * 1_000_000
+    if over_us < 3_600_000_000:
+        seconds = f"{over_us / 1_000_000:.6f}".rstrip("0").rstrip(".")
+        return f"{window_s // 3600} hours and {seconds} seconds"
+    return f"{apart_us / 3_600_000_000:.2f} hours"
