@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from truecount.policy.address import DAY_US, canonical, day_key, shorten, weak_of
+from truecount.policy.urls import strip_appendix
 
 AGENT = "Mozilla/5.0"
 KEY = day_key(b"s" * 32, 0)
@@ -29,6 +30,9 @@ KEY = day_key(b"s" * 32, 0)
         ("1.2.3", ""),
         ("1.2.3.4, 5.6.7.8", ""),
         ("\ud800", ""),
+        ("203.0.113.77\n198.51.100.5", ""),
+        (" " * 100 + "203.0.113.77", "203.0.113.0"),
+        ("0000:" * 7 + "0000%" + "z" * 41, ""),
     ],
 )
 def test_an_address_is_kept_as_its_network(address: str, short: str) -> None:
@@ -68,3 +72,11 @@ def test_any_text_is_taken_and_no_full_address_kept(address: str, agent: str) ->
     short = shorten(address)
     assert shorten(short) == short
     weak_of(KEY, address, agent)
+
+
+@pytest.mark.parametrize(
+    "text", [":" * 2_000_000 + "x", "1:" * 1_000_000 + ".", "1." * 1_000_000, "%" * 2_000_000], ids=range(4)
+)
+def test_a_text_too_long_for_an_address_is_none(text: str) -> None:
+    assert shorten(text) == canonical(text) == ""
+    assert strip_appendix(text, "address") == text

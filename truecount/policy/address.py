@@ -9,7 +9,7 @@ import re
 from typing import Any, Final
 
 from truecount.policy.memo import Memo
-from truecount.policy.urls import strip_appendix
+from truecount.policy.urls import MAX_ADDRESS, strip_appendix
 
 DAY_US: Final = 86_400_000_000
 
@@ -21,7 +21,10 @@ _ipv4: Final = re.compile(
 def _canonical(address: str) -> str:
     if _ipv4(address):
         return address
-    address = strip_appendix(address.strip(), "address").partition("%")[0].removeprefix("[").removesuffix("]")
+    address = address.strip()
+    if len(address) > MAX_ADDRESS:
+        return ""
+    address = strip_appendix(address, "address").partition("%")[0].removeprefix("[").removesuffix("]")
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

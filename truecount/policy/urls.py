@@ -31,6 +31,8 @@ _address_with_appendix: Final = re.compile(
     r"(\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:]*(?:\d{1,3}(?:\.\d{1,3}){3})?)"
     r"\.(?:AQ|Ag|Aw|BA|BQ|Bg|[A-Za-z0-9_-]{8})"
 ).fullmatch
+MAX_ADDRESS: Final = 80
+"""Characters, appendix included; a longer text is no address, and no pattern is tried on it."""
 _url_appendix: Final = re.compile(r"\.(A[Q][A-Za-z0-9_-]{6})$").search
 
 
@@ -115,6 +117,8 @@ def strip_appendix(value: str, kind: Kind) -> str:
     if kind == "hash":
         match = _hash_with_appendix(value)
     elif kind == "address":
+        if len(value) > MAX_ADDRESS:
+            return value
         match = _address_with_appendix(value)
     else:
         match = _browser_id(value)
