@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any, Final
 
-from truecount.policy.address import shorten, states_of, weak_of
+from truecount.policy.address import canonical, shorten, states_of, weak_of
 from truecount.policy.digest_columns import digest_column, single_texts, texts_of
 from truecount.policy.keys import MUST_BE_HASHED, digests, is_hashed, md5s
 from truecount.policy.memo import Memo
@@ -35,11 +35,12 @@ def find_visitors(rows: Slice) -> None:
     plain = False
     if "client_ip_address" in user:
         rows.addresses = values(user["client_ip_address"])
-        plain = _ipv4s("\n".join(rows.addresses) + "\n") is not None
+        joined = "\n".join(rows.addresses) + "\n"
+        plain = joined.count("\n") == rows.n and _ipv4s(joined) is not None  # a line feed inside one makes two of it
         if plain:
             columns["address"] = [address[: address.rindex(".")] + ".0" for address in rows.addresses]
         else:
-            rows.addresses = [strip_appendix(address.strip(), "address") for address in rows.addresses]
+            rows.addresses = list(map(canonical, rows.addresses))
             columns["address"] = list(map(shorten, rows.addresses))
     if "client_user_agent" in user:
         rows.agents = agents = values(user["client_user_agent"])
@@ -167,18 +168,19 @@ def keep_plain_keys(rows: Slice) -> None:
 
 def _browser_ids_of(rows: Slice, name: str, texts: list[str]) -> list[str]:
     present = texts if "" not in texts else [text for text in texts if text]
-    if not present or _browser_ids(SEPARATOR.join(present) + SEPARATOR):
+    joined = SEPARATOR.join(present)
+    if not present or (joined.count(SEPARATOR) < len(present) and _browser_ids(joined + SEPARATOR)):
         return texts
     out = []
     for row, text in enumerate(texts):
-        if not text or _browser_ids(text + SEPARATOR):
+        if not text or (SEPARATOR not in text and _browser_ids(text + SEPARATOR)):
             out.append(text)
             continue
         text = strip_appendix(text.strip(), "fbc" if name == "fbc" else "fbp")
         clean, kinds = scrub_id(text)
         if kinds:
             rows.take(row, [f"{name}:{kind}" for kind in kinds])
-        if clean and not _browser_ids(clean + SEPARATOR):
+        if clean and (SEPARATOR in clean or not _browser_ids(clean + SEPARATOR)):
             rows.note(row, f"bad:{name}")
         out.append(clean)
     return out
