@@ -60,6 +60,10 @@ def bind(host: str, port: int, wait_s: float = PORT_WAIT_S) -> socket.socket:
 
 
 def url_of(settings: Settings, listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
+    """The address that people on this machine open."""
+    return url_at(settings, *listener.getsockname()[:2])
+
+
+def url_at(settings: Settings, host: str, port: int) -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     return f"{'https' if settings.tls_cert else 'http'}://{host}:{port}"

@@ -13,8 +13,10 @@ import pytest
 from tests.system import run_cli
 from truecount.cli import COMMANDS, MODULES, main
 from truecount.commands.flags import Parser
+from truecount.commands.reach import Remote
 from truecount.datasets import DatasetSettings
 from truecount.log.entries import tallies_entry
+from truecount.log.folder import DataFolder
 from truecount.log.writer import LogWriter
 from truecount.policy.permissions import refusal_of
 from truecount.vocabulary import Reason
@@ -198,6 +200,35 @@ def test_a_snippet_points_page_and_sdk_at_this_server(truecount: Run) -> None:
     assert code == 0
     assert 'src="https://count.shop.example/tr?id=77&amp;ev=PageView' in out
     assert 'FacebookSession.GRAPH = "https://count.shop.example"' in out
+
+
+def test_without_an_url_a_snippet_points_where_the_settings_say(
+    truecount: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    monkeypatch.setenv("TRUECOUNT_PORT", "8055")
+    assert 'src="http://127.0.0.1:8055/tr?id=77&amp;' in truecount("snippet", "77")[1]
+    monkeypatch.setenv("TRUECOUNT_HOST", "0.0.0.0")
+    assert 'GRAPH = "http://127.0.0.1:8055"' in truecount("snippet", "77")[1]
+    monkeypatch.setenv("TRUECOUNT_PORT", "0")
+    code, out, err = truecount("snippet", "77")
+    assert (code, out) == (2, "") and "--url" in err
+
+
+def test_a_snippet_points_at_the_server_that_owns_the_folder(
+    truecount: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    monkeypatch.setattr(Remote, "datasets", lambda self: b'[{"id":"77"}]')
+    folder = DataFolder(tmp_path / "data")
+    folder.secret("manager")
+    state = folder.run / "serve.json"
+    state.write_text('{"url": "https://127.0.0.1:8443", "manager": 1}')
+    with folder.lock():
+        assert 'src="https://127.0.0.1:8443/tr?id=77&amp;' in truecount("snippet", "77")[1]
+        assert 'src="http://a.example/tr?' in truecount("snippet", "77", "--url", "http://a.example")[1]
+    # What a server that was killed left behind says nothing.
+    assert 'src="http://127.0.0.1:8000/tr?id=77&amp;' in truecount("snippet", "77")[1]
 
 
 def test_doctor_finds_a_new_folder_well_and_changes_nothing(truecount: Run, tmp_path: Path) -> None:

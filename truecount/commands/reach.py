@@ -30,8 +30,11 @@ ANSWER_S: Final = 120.0
 class Books(Protocol):
     """What a command may ask and tell. Each answer is JSON of the fixed interface.
 
-    CommandFailed in words when something is not there or does not answer.
+    CommandFailed in words when something is not there or does not answer. `url` is the address of the server that owns
+    the folder, "" where none does.
     """
+
+    url: str
 
     def datasets(self) -> bytes: ...
 
@@ -96,9 +99,10 @@ def open_folder(path: Path, *, create: bool = False) -> DataFolder:
 class Remote:
     """Books of a folder that a server owns, through its manager on loopback."""
 
-    def __init__(self, port: int, secret: str) -> None:
+    def __init__(self, port: int, secret: str, url: str = "") -> None:
         self._port = port
         self._secret = secret
+        self.url = url
 
     @classmethod
     def of(cls, folder: DataFolder) -> Remote | None:
@@ -107,7 +111,8 @@ class Remote:
         while folder.is_owned():
             try:
                 state = json.loads((folder.run / "serve.json").read_text())
-                return cls(int(state["manager"]), (folder.run / "manager.secret").read_text())
+                secret = (folder.run / "manager.secret").read_text()
+                return cls(int(state["manager"]), secret, str(state["url"]))
             except (OSError, ValueError, KeyError):
                 pass
             if time.monotonic() > until:
@@ -183,6 +188,7 @@ class Local:
     def __init__(self, folder: DataFolder) -> None:
         from truecount.log.registry import Registry
 
+        self.url = ""
         self._folder = folder
         self._registry: Registry = Registry.open(folder.path)
         self._intake: Intake | None = None

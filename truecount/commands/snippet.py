@@ -11,6 +11,7 @@ from typing import Final
 from truecount.cli import CommandFailed, WrongUse
 from truecount.commands.flags import Parser
 from truecount.commands.reach import books
+from truecount.settings import WrongSetting, read_settings
 
 ABOUT: Final = "The lines that a page and a server need to send their events here. Only the host is ours."
 _BASE: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+").fullmatch
@@ -34,15 +35,29 @@ curl {base}/v26.0/{id}/events -H 'Authorization: Bearer TOKEN' -H 'Content-Type:
 def run(arguments: Sequence[str]) -> int:
     parser = Parser("snippet", ABOUT)
     parser.add_argument("dataset", metavar="DATASET", help="the dataset's id")
-    parser.flag("--url", metavar="URL", help="address that pages reach this server at (default: http://127.0.0.1:8000)")
+    parser.flag("--url", metavar="URL", help="address that pages reach this server at (default: the server's own)")
     parser.data_flag()
     given = parser.read(arguments)
-    base = (given.url or "http://127.0.0.1:8000").rstrip("/")
-    if not _BASE(base):
+    if given.url and not _BASE(given.url.rstrip("/")):
         raise WrongUse(f"--url {given.url}: wanted http(s)://host[:port]")
     with books(given.data) as found:
+        url = given.url or found.url
         ids = [dataset["id"] for dataset in json.loads(found.datasets())]
     if given.dataset not in ids:
         raise CommandFailed(f"there is no dataset {given.dataset}")
+    base = (url or url_of_settings()).rstrip("/")
     sys.stdout.write(TEXT.format(base=base, id=given.dataset))
     return 0
+
+
+def url_of_settings() -> str:
+    """Where `truecount serve` would listen by today's settings. WrongUse when they do not tell."""
+    from truecount.listening import url_at
+
+    try:
+        settings = read_settings()
+    except WrongSetting as error:
+        raise WrongUse(str(error)) from None
+    if not settings.port:
+        raise WrongUse("port 0 is a free one each time, and no server runs: name the address with --url")
+    return url_at(settings, settings.host, settings.port)
