@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataFolder:
 def take(folder: DataFolder, capsys: pytest.CaptureFixture[str]) -> Callable[[Path], dict[str, Any]]:
     """Run `truecount import` on a file; its report."""
 
-    def run(path: Path, code: int = 0) -> dict[str, Any]:
+    def run(path: Path, *more: str, code: int = 0) -> dict[str, Any]:
         capsys.readouterr()
-        assert cli.main(["import", str(path), "--dataset", "77", "--format", "json"]) == code
+        assert cli.main(["import", str(path), "--dataset", "77", "--format", "json", *more]) == code
         report: dict[str, Any] = json.loads(capsys.readouterr().out)
         return report
 
@@ -106,7 +107,7 @@ def test_a_csv_file_gives_the_copies_that_json_lines_give(folder: DataFolder, ta
         "Purchase,1600000002,order-2,browser,website,buyer2@mail.example,5.00,INR\n"
     )
     take(path)
-    take(lines(tmp_path / "old.jsonl", [event(1), event(2, source="browser")]))
+    take(lines(tmp_path / "old.jsonl", [event(1), event(2, source="browser")]), "--again")
     by_csv, by_json = kept(folder)[:2], kept(folder)[2:]
     assert by_csv == by_json
 
@@ -175,8 +176,9 @@ def test_lines_added_later_are_taken_and_a_changed_file_is_another(
     lines(path, [event(n) for n in range(30)])
     report = take(path)
     assert (report["accepted"], report["skipped_lines"], report["lines"]) == (5, 25, 30)
-    lines(path, [event(n) for n in range(15)])  # cut short: its first 10 lines are known, 5 more are not known to be in
-    assert take(path)["skipped_lines"] == 10
+    lines(path, [event(n) for n in range(15)])  # cut short: its first 10 lines are known, 5 more row by row
+    report = take(path)
+    assert (report["skipped_lines"], report["repeated"], report["accepted"]) == (10, 5, 0)
     lines(path, [event(n) for n in range(100, 103)])
     assert take(path)["accepted"] == 3
 
@@ -194,6 +196,92 @@ def test_a_last_line_that_is_still_written_is_left_for_the_run_after(
     assert (report["accepted"], report["refused"], report["lines"], report["unfinished_line"]) == (1, 1, 3, None)
     assert [row["line"] for row in report["refused_rows"]] == [3]
     assert [copy.event_id for copy in kept(folder)] == ["order-1", "order-2"]
+
+
+@pytest.mark.parametrize("name", ["old.jsonl", "corrected.jsonl"])
+@pytest.mark.parametrize("wrong", [0, 4, 17])
+@pytest.mark.usefixtures("small_chunks")
+def test_a_file_with_a_row_corrected_gives_that_row_alone(
+    folder: DataFolder, take: Any, tmp_path: Path, wrong: int, name: str
+) -> None:
+    events = [event(n) for n in range(25)]
+    take(lines(tmp_path / "old.jsonl", [*events[:wrong], event(wrong, user_data={}), *events[wrong + 1 :]]))
+    report = take(lines(tmp_path / name, events))
+    assert (report["accepted"], report["refused"]) == (1, 0)
+    assert report["repeated"] + report["skipped_lines"] == 24
+    assert sorted(copy.event_id for copy in kept(folder)) == sorted(f"order-{n}" for n in range(25))
+    assert take(tmp_path / name)["skipped_lines"] == 25
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_rows_that_are_the_same_count_as_often_as_they_stand_in_one_file(
+    folder: DataFolder, take: Any, tmp_path: Path
+) -> None:
+    path = lines(tmp_path / "old.jsonl", [event(1), event(1), *(event(n) for n in range(2, 15)), event(1)])
+    assert take(path)["accepted"] == 16
+    assert take(lines(path, [event(1), event(0), event(1), event(1), event(1)]))["accepted"] == 2
+    assert take(lines(path, [event(1), event(0), event(1), event(1), event(1), event(1)]))["accepted"] == 1
+    found = [copy.event_id for copy in kept(folder)]
+    assert (found.count("order-1"), found.count("order-0"), len(found)) == (5, 1, 19)
+
+
+def test_asked_for_again_rows_of_another_file_are_taken_once_more(
+    folder: DataFolder, take: Any, tmp_path: Path
+) -> None:
+    take(lines(tmp_path / "old.jsonl", [event(1), event(2)]))
+    path = lines(tmp_path / "more.jsonl", [event(2), event(1)])
+    report = take(path, "--again")
+    assert (report["accepted"], report["repeated"]) == (2, 0)
+    assert take(path, "--again")["skipped_lines"] == 2
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_refused_rows_of_all_runs_are_told_by_each(folder: DataFolder, take: Any, tmp_path: Path) -> None:
+    rows: list[Any] = [event(n) for n in range(25)]
+    rows[3] = rows[22] = "{not json"
+    path = lines(tmp_path / "old.jsonl", rows[:15])
+    assert [row["line"] for row in take(path)["refused_rows"]] == [4]
+    report = take(lines(path, rows))
+    assert (report["refused"], [row["line"] for row in report["refused_rows"]]) == (1, [4, 23])
+    report = take(path)
+    assert (report["refused"], [row["line"] for row in report["refused_rows"]]) == (0, [4, 23])
+    # Corrected, a row is refused no more.
+    rows[3] = event(3)
+    assert [row["line"] for row in take(lines(path, rows))["refused_rows"]] == [23]
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_ctrl_c_lets_the_chunk_under_way_be_finished_and_told_of(
+    folder: DataFolder, take: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = lines(tmp_path / "old.jsonl", [event(n, **({"event_name": ""} if n == 15 else {})) for n in range(35)])
+    whole = Intake.take
+    calls = 0
+
+    def pressed(self: Intake, dataset: Dataset, packed: bytes) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            signal.raise_signal(signal.SIGINT)
+        return whole(self, dataset, packed)
+
+    monkeypatch.setattr(Intake, "take", pressed)
+    before = signal.getsignal(signal.SIGINT)
+    report = take(path, code=130)
+    assert (report["interrupted"], report["accepted"], report["lines"]) == (True, 19, 20)
+    assert [row["line"] for row in report["refused_rows"]] == [16]
+    assert signal.getsignal(signal.SIGINT) is before
+    assert take(path)["accepted"] == 15
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_what_senders_should_know_is_told_once_with_its_first_line(
+    folder: DataFolder, take: Any, tmp_path: Path
+) -> None:
+    page = {"event_source_url": "https://shop.example/", "user_data": {"em": "a@b.example", "client_user_agent": "x"}}
+    sent = [event(n, **page, **({"action_source": None} if n in (4, 5, 22) else {})) for n in range(25)]
+    report = take(lines(tmp_path / "old.jsonl", sent))
+    assert report["messages"] == [{"text": "$['action_source'] is missing: read as other", "line": 5, "n": 3}]
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -24,7 +26,8 @@ Take events from a file of JSON lines (Conversions API events, one object a line
 doors. Events keep their own times: received_time where given, else event_time. A key or column `source` tells browser
 from server (default server). Rows that are refused are told with their line; the others are taken.
 
-Interrupted, or with lines added to the file, run the same command again: what is in is not taken twice.
+Interrupted, with lines added to the file, or with rows of it corrected, run the same command again: rows that are in
+are not taken twice.
 
 {COLUMNS_HELP}"""
 CHUNK_ROWS: Final = 1000
@@ -36,13 +39,14 @@ def run(arguments: Sequence[str]) -> int:
     parser = Parser("import", ABOUT)
     parser.add_argument("file", metavar="FILE", help="a file of JSON lines, or CSV where its name ends in .csv")
     parser.flag("--dataset", metavar="ID", required=True, help="the dataset's id")
+    parser.flag("--again", action="store_true", help="take rows that are in already, from another file, once more")
     parser.flag("--format", choices=("table", "json"), default="table", help="how to write the report (default table)")
     parser.data_flag()
     given = parser.read(arguments)
     path = Path(given.file)
     try:
         with path.open("rb") as file, books(given.data) as found:
-            report = take_file(file, path, given.dataset, found)
+            report = take_file(file, path, given.dataset, found, again=given.again)
     except WrongFile as error:
         raise CommandFailed(f"{path}: {error}") from None
     except OSError as error:
@@ -51,32 +55,62 @@ def run(arguments: Sequence[str]) -> int:
     return 130 if report["interrupted"] else 0
 
 
-def take_file(file: BinaryIO, path: Path, dataset: str, found: Books) -> dict[str, Any]:
+def take_file(file: BinaryIO, path: Path, dataset: str, found: Books, *, again: bool = False) -> dict[str, Any]:
     """Take all of a file that is not in yet; the report that `--format json` writes."""
     import msgspec
 
-    from truecount.commands.intake import Mark, Taken
+    from truecount.commands.intake import Mark, Taken, Told
 
     size = path.stat().st_size
     known = msgspec.json.decode(found.marks(dataset), type=list[Mark])
     start, digest = resume_at(file, size, known)
-    report: dict[str, Any] = {"file": path.name, "skipped_lines": start.line, "interrupted": False, "refused_rows": []}
+    report: dict[str, Any] = {"file": path.name, "skipped_lines": start.line, "interrupted": False}
     report["unfinished_line"] = None
     mark = start
+    told: dict[str, Told] = {}
     rows = finished((csv_rows if is_csv(path) else json_rows)(file, start.end, start.line), report)
-    with progress(path.name, size) as advance:
+    with progress(path.name, size) as advance, first_interrupt() as stopped:
         advance(start.end)
         try:
             for chunk in chunks(rows, file, start, digest):
+                chunk.again = again
                 taken = msgspec.json.decode(found.take(dataset, msgspec.msgpack.encode(chunk)), type=Taken)
                 mark = taken.mark
-                report["refused_rows"].extend(msgspec.to_builtins(taken.rows))
+                for one in taken.messages:
+                    told.setdefault(one.text, Told(one.text, one.line, 0)).n += one.n
                 advance(chunk.end)
+                if stopped():
+                    report["interrupted"] = True
+                    break
         except KeyboardInterrupt:
             report["interrupted"] = True
     report |= {"lines": mark.line}
-    report |= {name: getattr(mark, name) - getattr(start, name) for name in ("accepted", "refused", "withheld")}
+    counts = ("accepted", "refused", "withheld", "repeated")
+    report |= {name: getattr(mark, name) - getattr(start, name) for name in counts}
+    report["refused_rows"] = json.loads(found.refused_rows(dataset, mark.digest)) if mark.digest else []
+    report["messages"] = msgspec.to_builtins(list(told.values()))
     return report
+
+
+@contextmanager
+def first_interrupt() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed: the first lets the chunk under way be finished and told of, the next one cuts it."""
+    pressed = False
+
+    def press(number: int, frame: Any) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: pressed  # signals are the main thread's
+        return
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def finished(rows: Iterator[Row], report: dict[str, Any]) -> Iterator[Row]:
@@ -149,8 +183,6 @@ def progress(name: str, size: int) -> Any:
     """A progress bar on stderr, where that is a terminal; what is given is called with the bytes done."""
     if not sys.stderr.isatty():
         return nullcontext(lambda done: None)
-    from contextlib import contextmanager
-
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -174,11 +206,16 @@ def write_report(report: dict[str, Any], form: str) -> None:
             write_table(["line", "reason", "what is wrong"], rows, empty="")
             if len(refused) > SHOWN:
                 say(f"... and {len(refused) - SHOWN:,} more (--format json names all)")
+        if report["messages"]:
+            rows = [[told["line"], told["n"], told["text"]] for told in report["messages"]]
+            write_table(["first line", "rows", "what to know"], rows, empty="")
     if report["skipped_lines"]:
         say(f"{report['skipped_lines']:,} lines were in already")
     say(
         f"{report['accepted']:,} events taken, {report['refused']:,} refused, {report['withheld']:,} withheld (consent)"
     )
+    if report["repeated"]:
+        say(f"{report['repeated']:,} rows were in already, the same to the letter (--again takes them once more)")
     if report["unfinished_line"]:
         say(f"line {report['unfinished_line']:,} is not finished: run the same command again when it is")
     if report["interrupted"]:

@@ -1,18 +1,22 @@
-"""Imported events into the log, a chunk of a file at a time, each chunk exactly once.
+"""Imported events into the log, a chunk of a file at a time, each row exactly once.
 
 Used by the manager for a running server, and by `truecount import` itself where none runs. A chunk is one append of the
 door "import", and one row of imports.sqlite: the digest of the file's content up to the chunk's end. So it does not
 matter what a file is called, or that lines were added to it later: what lies before a digest that is known is in.
-Between the append and the row a crash may fall: the row `pending` says which sequence number the append was to get, and
-whether the log has it decides.
+
+A file that was corrected has another beginning, so each row that is in is noted too, by a keyed digest of its text: a
+row is taken when it stands in its file more often than it was taken from any. The notes are written before the append,
+with the sequence number it is to get; those of a number that the log does not have, as after a crash, are dropped.
 """
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
 
 import msgspec
 
@@ -30,15 +34,21 @@ DOOR: Final = "import"
 SOURCES: Final = (None, "", Source.BROWSER.value, Source.SERVER.value)
 _FIRST_EVENT: Final = "$['data'][0]"
 _SCHEMA: Final = """
-create table if not exists progress (
+create table if not exists chunks (
     dataset text, digest blob, bytes integer, line integer, accepted integer, refused integer, withheld integer,
-    seq integer, primary key (dataset, digest)
+    repeated integer, file integer, seq integer, primary key (dataset, digest)
 );
-create table if not exists pending (
-    dataset text, digest blob, bytes integer, line integer, accepted integer, refused integer, withheld integer,
-    seq integer
-);
+create index if not exists chunks_of_file on chunks (file, bytes);
+create table if not exists files (file integer primary key, parent integer, bytes integer);
+create table if not exists rows (
+    digest blob, file integer, bytes integer, n integer, taken integer, seq integer, primary key (digest, file, bytes)
+) without rowid;
+create table if not exists refused (file integer, bytes integer, line integer, reason text, text text, seq integer);
+create index if not exists refused_of_file on refused (file, bytes);
 """
+"""`chunks` are marks of files. A file that leaves another's content at `bytes` is a branch of it, its `parent`. `rows`
+are those that are in: `n` times in the chunk of `file` that ends at `bytes`, `taken` of them from there."""
+_MARK: Final = "select digest, bytes, line, accepted, refused, withheld, repeated from chunks where dataset = ?"
 
 
 class Mark(msgspec.Struct, array_like=True):
@@ -50,6 +60,8 @@ class Mark(msgspec.Struct, array_like=True):
     accepted: int = 0
     refused: int = 0
     withheld: int = 0
+    repeated: int = 0
+    """Rows that were in already, from an earlier form of the file or from another file."""
 
 
 class Chunk(msgspec.Struct, array_like=True):
@@ -63,6 +75,8 @@ class Chunk(msgspec.Struct, array_like=True):
     """(line number, the event's JSON text)"""
     unread: list[tuple[int, str]] = []
     """(line number, what is wrong) of rows that are no event at all."""
+    again: bool = False
+    """Take rows that are in already once more."""
 
 
 class RefusedRow(msgspec.Struct):
@@ -71,11 +85,20 @@ class RefusedRow(msgspec.Struct):
     text: str
 
 
+class Told(msgspec.Struct):
+    """What the sender should know of `n` rows, the first of them in `line`."""
+
+    text: str
+    line: int
+    n: int
+
+
 class Taken(msgspec.Struct):
     """What became of a chunk. `mark` counts from the file's start; `rows` are the chunk's refused ones."""
 
     mark: Mark
     rows: list[RefusedRow]
+    messages: list[Told] = []
     again: bool = False
     """The chunk was in already: nothing was stored."""
 
@@ -107,11 +130,18 @@ class Intake:
 
     def marks(self, dataset: Dataset) -> list[Mark]:
         """All that is known of imports into a dataset, the shortest first."""
-        found = self._state.execute(
-            "select digest, bytes, line, accepted, refused, withheld from progress where dataset = ? order by bytes",
-            (_key(dataset),),
-        )
-        return [Mark(*row) for row in found]
+        return [Mark(*row) for row in self._state.execute(f"{_MARK} order by bytes", (_key(dataset),))]
+
+    def refused(self, dataset: Dataset, digest: bytes) -> list[RefusedRow]:
+        """All refused rows of a file up to a mark, whichever run took them."""
+        at = self._place(dataset, digest)
+        found: list[RefusedRow] = []
+        for file, end in self._lineage(*at).items() if at else ():
+            told = self._state.execute(
+                "select line, reason, text from refused where file = ? and bytes <= ? order by line", (file, end)
+            )
+            found.extend(RefusedRow(*row) for row in told)
+        return sorted(found, key=lambda row: row.line)
 
     def take(self, dataset: Dataset, packed: bytes) -> Taken:
         """Keep a chunk (MessagePack of `Chunk`); on disk on return. OutOfOrder, LogError, ValueError."""
@@ -122,8 +152,12 @@ class Intake:
         before = self._mark(dataset, chunk.base) if chunk.base else Mark(b"", 0, 0)
         if before is None:
             raise OutOfOrder("this part of the file does not follow what is in: start the import again")
+        place = self._place(dataset, chunk.base) if chunk.base else None
+        digests = {line: self._digest(dataset, text) for line, text in chunk.rows}
+        known = self._known_rows(digests, self._lineage(*place) if place else {}, chunk.again)
         kept = _Kept(dataset, self._weak_key, self._writer.now_us(), self._writer.clock_us())
-        kept.take(chunk)
+        kept.take(chunk, known)
+        refused = {row.line for row in kept.rows}
         mark = Mark(
             chunk.digest,
             chunk.end,
@@ -131,37 +165,116 @@ class Intake:
             before.accepted + kept.n,
             before.refused + len(kept.rows),
             before.withheld + kept.withheld,
+            before.repeated + len(known),
         )
+        rows: dict[bytes, list[int]] = {}
+        for line, digest in digests.items():
+            if line not in refused:
+                counts = rows.setdefault(digest, [0, 0])
+                counts[0] += 1
+                counts[1] += line not in known
         entries = kept.entries()
-        values = (_key(dataset), *msgspec.structs.astuple(mark), self._writer.next_seq if entries else 0)
+        seq = self._writer.next_seq if entries else self._writer.next_seq - 1
+        self._note(dataset, mark, place, rows, kept.rows, seq)
         if entries:
-            self._state.execute("delete from pending")
-            self._state.execute("insert into pending values (?, ?, ?, ?, ?, ?, ?, ?)", values)
-            self._writer.append(entries, first_us=kept.first_us, last_us=kept.last_us)
-        self._done(values)
-        return Taken(mark, kept.rows)
+            try:
+                self._writer.append(entries, first_us=kept.first_us, last_us=kept.last_us)
+            except BaseException:
+                self._settle()
+                raise
+        return Taken(mark, kept.rows, kept.told())
+
+    def _note(
+        self,
+        dataset: Dataset,
+        mark: Mark,
+        place: tuple[int, int] | None,
+        rows: dict[bytes, list[int]],
+        refused: Sequence[RefusedRow],
+        seq: int,
+    ) -> None:
+        """Write down a chunk that follows `place`, to be in once the log has `seq`."""
+        with self._transaction() as state:
+            file = place[0] if place else None
+            if place:
+                (tip,) = state.execute("select max(bytes) from chunks where file = ?", (file,)).fetchone()
+                if tip > place[1]:
+                    file = None  # another file went on from here
+            if file is None:
+                file = state.execute("insert into files (parent, bytes) values (?, ?)", place or (None, 0)).lastrowid
+            values = (_key(dataset), *msgspec.structs.astuple(mark), file, seq)
+            state.execute("insert into chunks values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+            state.executemany(
+                "insert into rows values (?, ?, ?, ?, ?, ?)",
+                [(digest, file, mark.end, n, taken, seq) for digest, (n, taken) in rows.items()],
+            )
+            state.executemany(
+                "insert into refused values (?, ?, ?, ?, ?, ?)",
+                [(file, mark.end, row.line, row.reason, row.text, seq) for row in refused],
+            )
 
     def _settle(self) -> None:
-        """Decide of a chunk that a crash cut: it is in when the log has the entry that it was to become.
-
-        The same holds of all others: what a log that was put back from an older copy does not have, is not in.
+        """Drop the notes of what the log does not have: of an append that failed or that a crash cut, or of all that
+        came after a log that was put back from an older copy.
         """
-        for values in self._state.execute("select * from pending").fetchall():
-            self._done(values)
-        self._state.execute("delete from progress where seq >= ?", (self._writer.next_seq,))
+        since = (self._writer.next_seq,)
+        with self._transaction() as state:
+            if state.execute("delete from chunks where seq >= ?", since).rowcount:
+                state.execute("delete from rows where seq >= ?", since)
+                state.execute("delete from refused where seq >= ?", since)
 
-    def _done(self, values: tuple[Any, ...]) -> None:
-        self._state.execute("begin immediate")
-        self._state.execute("insert or replace into progress values (?, ?, ?, ?, ?, ?, ?, ?)", values)
-        self._state.execute("delete from pending")
-        self._state.execute("commit")
+    def _known_rows(self, digests: dict[int, bytes], lineage: dict[int, int], again: bool) -> set[int]:
+        """Lines whose row was taken as often already as it stands in the file so far. None with `again`."""
+        known: set[int] = set()
+        counts: dict[bytes, list[int]] = {}
+        for line, digest in () if again else digests.items():
+            if digest not in counts:
+                found = self._state.execute("select file, bytes, n, taken from rows where digest = ?", (digest,))
+                counts[digest] = [0, 0]
+                for file, end, n, taken in found:
+                    counts[digest][0] += n if end <= lineage.get(file, 0) else 0
+                    counts[digest][1] += taken
+            count = counts[digest]
+            count[0] += 1
+            if count[0] <= count[1]:
+                known.add(line)
+            else:
+                count[1] += 1
+        return known
+
+    def _digest(self, dataset: Dataset, text: bytes) -> bytes:
+        """Keyed, so that nobody can find a row by guessing what stands in it."""
+        return hashlib.blake2b(_key(dataset).encode() + b"\0" + text, digest_size=16, key=self._weak_key[:64]).digest()
+
+    def _lineage(self, file: int, end: int) -> dict[int, int]:
+        """The files whose content a file's first `end` bytes are, each with the bytes up to which it is."""
+        found: dict[int, int] = {}
+        at: tuple[int | None, int] = (file, end)
+        while at[0] is not None:
+            found[at[0]] = at[1]
+            at = self._state.execute("select parent, bytes from files where file = ?", at[:1]).fetchone()
+        return found
+
+    def _place(self, dataset: Dataset, digest: bytes) -> tuple[int, int] | None:
+        """(file, bytes) of a mark."""
+        found: tuple[int, int] | None = self._state.execute(
+            "select file, bytes from chunks where dataset = ? and digest = ?", (_key(dataset), digest)
+        ).fetchone()
+        return found
 
     def _mark(self, dataset: Dataset, digest: bytes) -> Mark | None:
-        found = self._state.execute(
-            "select digest, bytes, line, accepted, refused, withheld from progress where dataset = ? and digest = ?",
-            (_key(dataset), digest),
-        ).fetchone()
+        found = self._state.execute(f"{_MARK} and digest = ?", (_key(dataset), digest)).fetchone()
         return Mark(*found) if found else None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._state.execute("begin immediate")
+        try:
+            yield self._state
+        except BaseException:
+            self._state.execute("rollback")
+            raise
+        self._state.execute("commit")
 
 
 def _key(dataset: Dataset) -> str:
@@ -181,12 +294,16 @@ class _Kept:
         self.withheld = 0
         self.rows: list[RefusedRow] = []
         self.first_us = self.last_us = now_us
+        self._told: dict[str, Told] = {}
         self._tallies: Counter[tuple[str, Outcome, Reason, str]] = Counter()
 
-    def take(self, chunk: Chunk) -> None:
+    def take(self, chunk: Chunk, known: set[int]) -> None:
+        """Take a chunk's rows but those that are known."""
         run: list[tuple[int, ServerEvent]] = []
         browser = False
         for line, text in chunk.rows:
+            if line in known:
+                continue
             try:
                 event = event_of_text(text)
                 if event.source not in SOURCES:
@@ -206,6 +323,9 @@ class _Kept:
             self.rows.append(RefusedRow(line, Reason.MALFORMED_REQUEST.value, wrong))
             self._tallies["", Outcome.REFUSED, Reason.MALFORMED_REQUEST, ""] += 1
         self.rows.sort(key=lambda row: row.line)
+
+    def told(self) -> list[Told]:
+        return sorted(self._told.values(), key=lambda told: (told.line, told.text))
 
     def entries(self) -> list[Entry]:
         entries = [copies_entry(self.n, self.parts)] if self.n else []
@@ -229,6 +349,10 @@ class _Kept:
                 for row in run:
                     self._slice([row], browser)
             return
+        for text, rows in kept.told.items():
+            text = text.format(place="$")
+            told = self._told.setdefault(text, Told(text, run[rows[0]][0], 0))
+            told.n += len(rows)
         if kept.n:
             columns = kept.columns
             if browser:

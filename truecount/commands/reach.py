@@ -54,6 +54,8 @@ class Books(Protocol):
 
     def take(self, id: str, chunk: bytes) -> bytes: ...
 
+    def refused_rows(self, id: str, digest: bytes) -> bytes: ...
+
 
 @contextmanager
 def books(data: str | None, *, create: bool = False) -> Iterator[Books]:
@@ -149,6 +151,9 @@ class Remote:
 
     def take(self, id: str, chunk: bytes) -> bytes:
         return self._ask("POST", f"datasets/{_part(id)}/imports", body=chunk, type="application/x-msgpack")
+
+    def refused_rows(self, id: str, digest: bytes) -> bytes:
+        return self._ask("GET", f"datasets/{_part(id)}/imports/{digest.hex()}")
 
     def _ask(
         self,
@@ -257,6 +262,11 @@ class Local:
         from truecount.manager.answers import encode
 
         return encode(self._open_intake().marks(self._dataset(id)))
+
+    def refused_rows(self, id: str, digest: bytes) -> bytes:
+        from truecount.manager.answers import encode
+
+        return encode(self._open_intake().refused(self._dataset(id), digest))
 
     def _open_intake(self) -> Intake:
         from truecount.commands.intake import Intake

@@ -67,6 +67,8 @@ class Kept(msgspec.Struct):
     """Events that were neither kept nor refused: their consent is denied, and the dataset withholds those."""
     messages: list[str]
     """What the sender should know, naming places and never values."""
+    told: dict[str, list[int]] = {}
+    """The same by its text, `{place}` for the event's place, with the rows of the slice it holds for."""
 
 
 def keep_slice(events: Sequence[CommonEvent], first: int, body: Body, request: ServerRequest) -> Kept:
@@ -88,7 +90,7 @@ def keep_slice(events: Sequence[CommonEvent], first: int, body: Body, request: S
         n -= len(rows.withheld)
     if private is not None and not any(address or agent for address, agent in private):
         private = None
-    return Kept(n, columns, private, len(rows.withheld), rows.messages())
+    return Kept(n, columns, private, len(rows.withheld), rows.messages(), rows.told)
 
 
 def normalised(kept: Kept) -> list[dict[str, Any]]:
