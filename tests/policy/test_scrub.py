@@ -15,6 +15,10 @@ from truecount.policy.scrub import has_at, is_card, placed, scrub_id, scrub_json
 JANE = "jane.doe@example.com"
 JANE_HASH = hashlib.sha256(JANE.encode()).hexdigest()
 
+MANY_TIMES = "@"
+for _ in range(10):
+    MANY_TIMES = "".join(f"%{ord(char):02x}" for char in MANY_TIMES)
+
 TAKEN_FROM_TEXT = [
     ("jane.doe@example.com", "removed-email", ("email",)),
     ("write to Jane.Doe+x@Example.CO.uk now", "write to removed-email now", ("email",)),
@@ -54,6 +58,22 @@ TAKEN_FROM_TEXT = [
     ("4111 1111 1111 1111", "removed-card", ("card",)),
     ("5500-0055-5555-5559", "removed-card", ("card",)),
     ("amex 3782 822463 10005.", "amex removed-card.", ("card",)),
+    ("jane\u200b.doe\u200b@exam\u00adple.com", "removed-email", ("email",)),
+    ("jane.doe\0@example.com", "removed-email", ("email",)),
+    ("jane.doe&#64example.com", "removed-email", ("email",)),
+    ("jane.doe&amp;#64;example.com", "removed-email", ("email",)),
+    ("jane.doe%25u0040example.com", "removed-email", ("email",)),
+    ("jane.doe\\uff20example.com", "removed-email", ("email",)),
+    ("jane.doe\\ufe6bexample.com", "removed-email", ("email",)),
+    ("jane.doe%%340example.com", "removed-email", ("email",)),
+    ("jane.doe%5Cu0040example.com", "removed-email", ("email",)),
+    ("jane.doe%26%2364%3Bexample.com", "removed-email", ("email",)),
+    ("jane.doe%" + "25" * 9 + "40example.com", "removed-email", ("email",)),
+    ("jane.doe" + MANY_TIMES + "example.com", "removed-email", ("email",)),
+    ("650\\u2013555\\u20131212", "removed-phone", ("phone",)),
+    ("650\u200b-555\u2212\u200f1212", "removed-phone", ("phone",)),
+    ("\uff16\uff15\uff10-\uff15\uff15\uff15-\uff11\uff12\uff11\uff12", "removed-phone", ("phone",)),
+    ("+\u0664\u0669\u0661\u0665\u0661\u0662\u0663\u0664\u0665\u0666", "removed-phone", ("phone",)),
     ("jane.doe@example.com, 650-555-1212", "removed-email, removed-phone", ("email", "phone")),
 ]
 
@@ -123,6 +143,9 @@ TAKEN_FROM_URLS = [
     ("https://s.example/#/login?mail=jane%2540x.com", "https://s.example/#/login?mail=removed-email", ("email",)),
     ("https://s.example/?email=jane%40localhost", "https://s.example/?email=removed-email", ("email",)),
     ("https://jane:secret@s.example/", "https://s.example/", ("email",)),
+    ("https://jane%40example.com/x", "https://example.com/x", ("email",)),
+    ("https://jane.doe%2540example.com:8443/x", "https://example.com:8443/x", ("email",)),
+    ("https://s.example/?q=jane&#64example.com", "https://s.example/?q=removed-email", ("email",)),
     ("https://s.example/?phone=%2B49+151+2345678", "https://s.example/?phone=removed-phone", ("phone",)),
     ("https://s.example/?tel=6505551212&x=1", "https://s.example/?tel=removed-phone&x=1", ("phone",)),
     ("https://s.example/?user_phone=6505551212", "https://s.example/?user_phone=removed-phone", ("phone",)),
@@ -188,6 +211,22 @@ JSON_CASES = [
     ('{"contents":[{"id":"650-555-1212","title":"x@y.com"}]}',
      {"contents": [{"id": "650-555-1212", "title": "removed-email"}]}, ("contents.title:email",)),
     ('{"order_id":"jane.doe@example.com"}', {"order_id": JANE_HASH}, ("order_id:email",)),
+    ('{"note":"650\\u2013555\\u20131212"}', {"note": "removed-phone"}, ("note:phone",)),
+    ('{"note":"jane\\u0000@x.com"}', {"note": "removed-email"}, ("note:email",)),
+    ('{"phone":6505551212.0,"mobile":6.505551213e9}', {"phone": "removed-phone", "mobile": "removed-phone"},
+     ("phone:phone", "mobile:phone")),
+    ('{"card":4111111111111111.0,"x":4111111111111111.5}', {"card": "removed-card", "x": 4111111111111111.5},
+     ("card:card",)),
+    ('{"phone":{"number":"6505552121"}}', {"phone": {"number": "removed-phone"}}, ("phone.number:phone",)),
+    ('{"tel":{"home":[{"value":6505552122}]}}', {"tel": {"home": [{"value": "removed-phone"}]}},
+     ("tel.home.value:phone",)),
+    ('{"email":{"address":"jane@localhost"}}', {"email": {"address": "removed-email"}}, ("email.address:email",)),
+    ('{"phone":{"sku":"6505552121","imei":6505552121}}', {"phone": {"sku": "6505552121", "imei": 6505552121}}, ()),
+    ('{"phone":"\u0666\u0665\u0660\u0665\u0665\u0665\u0661\u0662\u0661\u0662"}', {"phone": "removed-phone"},
+     ("phone:phone",)),
+    ('{"note":"jane@x.com","note":"x"}', {"note": "x"}, ()),
+    ('{"note":"jane@x.com","n\\u006fte" :"x"}', {"note": "x"}, ()),
+    ('{"a":[{"note":"jane@x.com","note":"x"}]}', {"a": [{"note": "x"}]}, ()),
     ('{"jane@x.com":1}', {"removed-email": 1}, (":email",)),
     ('{"products[0].url":"https://s.example/?email=a%40b.de"}',
      {"products[0].url": "https://s.example/?email=removed-email"}, ("products[0].url:email",)),
@@ -200,6 +239,7 @@ def test_contact_data_in_json_is_taken_by_the_names_of_its_keys(
 ) -> None:
     text, told = scrub_json(raw)
     assert (json.loads(text), told) == (clean, found)
+    assert "jane" not in text
 
 
 def test_text_that_is_no_json_is_scrubbed_as_text() -> None:
@@ -267,7 +307,10 @@ def test_what_no_first_look_finds_no_second_one_would(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a" * 100_000 + "@", "@" * 50_000, "a@" * 50_000, "1" * 100_000, "1 " * 50_000,
-                                  "+1" * 50_000, "%25" * 30_000 + "40", "0 1" * 30_000, "a@a." * 20_000])  # fmt: skip
+                                  "+1" * 50_000, "%25" * 30_000 + "40", "0 1" * 30_000, "a@a." * 20_000,
+                                  "@&" + "\\" * 100_000, "%u" + "\\" * 100_000, "@&#" + "0" * 100_000,
+                                  "@&" + "amp;" * 30_000, "@" + "\u200b" * 100_000, "@%" + "%25" * 50_000,
+                                  "@" + "\u0661-" * 50_000, "%25u" * 30_000, "%E2%80%8B1" * 20_000])  # fmt: skip
 def test_a_hostile_text_costs_no_more_than_its_length(text: str) -> None:
     # Quadratic search would take minutes here, and so be seen.
     scrub_text(text)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
@@ -38,14 +39,31 @@ ID_KEYS: Final = frozenset((
 ))  # fmt: skip
 """Names whose values are ids: spared the number patterns."""
 
-_GAPS: Final = "-. ()/+\u2010-\u2013\u00a0"
-_ENCODED_AT: Final = r"%(?:25)*(?:40|[Ee][Ff]%)|%u0040"
-_ENCODED_GAP: Final = rf"(?:[{_GAPS}]|%(?:25)*(?:2[089BbDdEeFf]|[Cc]2%(?:25)*[Aa]0))"
+_INVISIBLE: Final = (
+    "\\x00-\\x08\\x0b\\x0c\\x0e-\\x1d\\x1f\\x7f-\\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+)
+"""Characters that nobody sees; all but the white space and the separator (1E) that stand between texts."""
+_DASHES: Final = "\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
+_SPACES: Final = "\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+_LOOKALIKES: Final = {
+    "\uff20": "@", "\ufe6b": "@", "\uff0e": ".", "\u3002": ".", "\uff61": ".",
+    "\uff08": "(", "\uff09": ")", "\uff0f": "/", "\uff0b": "+",
+}  # fmt: skip
+_odd: Final = re.compile(rf"([{_INVISIBLE}]+)|([{_DASHES}])|([{_SPACES}])|([{''.join(_LOOKALIKES)}])|([^\W\D0-9])")
+_GAPS: Final = f"-. ()/+{_DASHES}{_SPACES}{_INVISIBLE}{''.join(_LOOKALIKES)}"
+_ENTITY: Final = r"&(?:amp;?)*+(?:#|commat)"
+# @ itself, the full-width forms, and what makes up escapes in turn: u, the backslash, digits, &, and halves of escapes.
+_ENCODED_AT: Final = r"%(?:25)*+(?:40|[Ee][Ff]|[Uu]|[57]5|5[Cc]|3[0-9]|26(?:[%#]|commat|amp)|%|[0-9A-Fa-f]%)"
+_ENCODED_GAP: Final = rf"(?:[{_GAPS}]|%(?:25)*(?:2[089BbDdEeFf]|[01][0-9A-Fa-f]|[Cc]2%|[Ee][23]%))"
+_entity: Final = re.compile(_ENTITY).search
 _encoded_at: Final = re.compile(_ENCODED_AT).search
-_encoded: Final = re.compile(rf"{_ENCODED_AT}|[0-9](?:{_ENCODED_GAP}{{0,3}}[0-9]){{6}}").search
+_encoded: Final = re.compile(
+    rf"{_ENCODED_AT}|%(?:25)*[DdFf][9BbFf0]|%(?:25)*[Ee][01Aa]%|[0-9](?:{_ENCODED_GAP}{{0,3}}[0-9]){{6}}"
+).search
 # At least 7 characters of a number: a first look in one class, which lets nearly all texts through at once.
-_numbers: Final = re.compile(r"[0-9][-. ()/+0-9]{6}").search
-_numbers_not_ascii: Final = re.compile(rf"[0-9][{_GAPS}0-9]{{6}}").search
+_numbers: Final = re.compile(r"[0-9][-. ()/+0-9\x00-\x08\x0b\x0c\x0e-\x1d\x1f\x7f]{6}").search
+_numbers_not_ascii: Final = re.compile(rf"\d[{_GAPS}\d]{{6}}").search
 
 # E-mail. Each run of local characters is tried once (look-behind, possessive), so a hostile text costs linear time.
 _LOCAL: Final = r"\w.!#$*+^`{|}~'-"
@@ -109,10 +127,13 @@ _CARD_GROUPS: Final = re.compile(
 ).fullmatch
 _CARD_LENGTHS: Final = {"3": (14, 15, 16)}
 
-_html_at: Final = re.compile(r"&(?:#0*64|#[xX]0*40|commat);")
+_html_at: Final = re.compile(r"&(?:amp;?)*+(?:#0*+(?:64|65312)|#[xX]0*+(?:40|[fF][fF]20)|commat);?")
 _escapes: Final = re.compile(
-    r"%u([0-9a-fA-F]{4})|\\+u([0-9a-fA-F]{4})|&#0*(\d{2,4});|&#[xX]0*([0-9a-fA-F]{2,4});|&commat;"
+    r"%[uU]([0-9a-fA-F]{4})|(?<!\\)\\++u([0-9a-fA-F]{4})"
+    r"|&(?:amp;?)*+(?:#0*+(?:([0-9]{2,5});|([0-9]{2}))|#[xX]0*+(?:([0-9a-fA-F]{2,4});|(40))|commat;?)"
 )
+_many_times: Final = re.compile(r"%(?:25)+").sub
+_ROUNDS: Final = 8
 
 
 def scrub_url(url: str) -> tuple[str, tuple[str, ...]]:
@@ -130,9 +151,8 @@ def scrub_url(url: str) -> tuple[str, tuple[str, ...]]:
     if not slashes or not scheme.isalnum():
         scheme, slashes, rest = "", "", whole
     parts = _url_parts(rest)
-    if slashes and "@" in parts[0]:
-        parts[0] = parts[0].rpartition("@")[2]
-        found.add(EMAIL)
+    if slashes:
+        parts[0] = _scrub_host(parts[0], found)
     for at in range(2 if slashes else 0, len(parts), 2):
         part = parts[at]
         if not part:
@@ -147,7 +167,7 @@ def scrub_text(text: str) -> tuple[str, tuple[str, ...]]:
     if not suspicious(text):
         return text, ()
     found: set[str] = set()
-    clean = _take(text, found)
+    clean = _taken(text, found)
     plain = _decoded(clean)
     if plain != clean:
         deeper: set[str] = set()
@@ -165,7 +185,9 @@ def scrub_id(text: str) -> tuple[str, tuple[str, ...]]:
     """
     if not has_at(text):
         return text, ()
-    clean, n = _EMAIL.subn(_hash_of, text)
+    clean, n = _EMAIL.subn(_hash_of, _folded(text))
+    if not n:
+        clean = text
     plain = _decoded(clean)
     if plain != clean:
         deeper, m = _EMAIL.subn(_hash_of, plain)
@@ -193,8 +215,9 @@ def scrub_value(key: str, text: str, spared: frozenset[str] = ID_KEYS) -> tuple[
 def scrub_json(raw: str, spared: frozenset[str] = ID_KEYS) -> tuple[str, tuple[str, ...]]:
     """Take contact data out of JSON text, by the names of its keys.
 
-    Returns the text, byte for byte as it came where nothing was found, and what was taken as "path:kind", such as
-    "note:phone" or "contents.title:email" (":email" at the root). Text that is no JSON is scrubbed as text.
+    Returns the text, byte for byte as it came where nothing was found (but each key once), and what was taken as
+    "path:kind", such as "note:phone" or "contents.title:email" (":email" at the root). Text that is no JSON is
+    scrubbed as text.
     """
     if not suspicious(raw):
         return raw, ()
@@ -202,7 +225,10 @@ def scrub_json(raw: str, spared: frozenset[str] = ID_KEYS) -> tuple[str, tuple[s
         value = msgspec.json.decode(raw)
         found: dict[str, None] = {}
         clean = _scrub_node("", value, spared, found, "")
-        return (msgspec.json.encode(clean).decode(), tuple(found)) if found else (raw, ())
+        if not found and len(_ends_of_keys(raw)) <= _keys_in(value):
+            return raw, ()
+        # Of a key that came twice the last value counts: the text still has the others, that nobody looked at.
+        return msgspec.json.encode(clean).decode(), tuple(found)
     except (msgspec.MsgspecError, RecursionError, UnicodeError, ValueError):
         text, kinds = scrub_text(raw)
         return text, tuple(":" + kind for kind in kinds)
@@ -222,7 +248,7 @@ def placed(field: str, found: tuple[str, ...]) -> tuple[str, ...]:
 
 def has_at(text: str) -> bool:
     """Whether a sign of an @, in any spelling, stands in a text."""
-    if "@" in text or "\\u0" in text or "&#" in text or "&commat;" in text:
+    if "@" in text or "\\u" in text or ("&" in text and _entity(text)):
         return True
     if "%" in text and _encoded_at(text):
         return True
@@ -234,7 +260,7 @@ def suspicious(text: str) -> bool:
 
     A sign of an @, or seven digits with nothing but what separates the digits of a number between them.
     """
-    if "@" in text or "\\u0" in text or "&#" in text or "&commat;" in text:
+    if "@" in text or "\\u" in text or ("&" in text and _entity(text)):
         return True
     if "%" in text and _encoded(text):
         return True
@@ -261,6 +287,15 @@ def _kind_of_key(key: str) -> str:
 _KIND_OF_KEY: Final[Memo[str]] = Memo(_kind_of_key, most=1024, longest=64)
 
 
+_ends_of_keys: Final = re.compile(r'"[ \t\r\n]*+:').findall
+
+
+def _keys_in(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(map(_keys_in, value.values()))
+    return sum(map(_keys_in, value)) if isinstance(value, list) else 0
+
+
 def _in_order(found: set[str]) -> tuple[str, ...]:
     return tuple(kind for kind in (EMAIL, PHONE, CARD) if kind in found)
 
@@ -271,6 +306,17 @@ _parts_of_url: Final = re.compile(r"([/?&#;=])").split
 def _url_parts(rest: str) -> list[str]:
     """Text and delimiters in turn."""
     return _parts_of_url(rest)
+
+
+def _scrub_host(host: str, found: set[str]) -> str:
+    """The host without a user name before it, however that is written."""
+    if "@" not in host and not suspicious(host):
+        return host
+    plain = _decoded(host)
+    if "@" in plain:
+        found.add(EMAIL)
+        return plain.rpartition("@")[2]
+    return _scrub_part("", host, found)
 
 
 def _scrub_part(key: str, part: str, found: set[str]) -> str:
@@ -290,7 +336,7 @@ def _scrub_part(key: str, part: str, found: set[str]) -> str:
         found.add(EMAIL)
         return "removed-email"
     taken: set[str] = set()
-    clean = _take(part, taken)
+    clean = _taken(part, taken)
     for plain in (_decoded(clean), _decoded(clean.replace("+", " "))):
         if plain != clean:
             deeper: set[str] = set()
@@ -300,6 +346,14 @@ def _scrub_part(key: str, part: str, found: set[str]) -> str:
                 taken |= deeper
     found |= taken
     return clean
+
+
+def _taken(text: str, found: set[str]) -> str:
+    """As `_take`, for a text with odd characters too; the very text where nothing is found."""
+    before = len(found)
+    folded = _folded(text)
+    clean = _take(folded, found)
+    return clean if len(found) > before or folded is text else text
 
 
 def _take(text: str, found: set[str]) -> str:
@@ -346,27 +400,55 @@ def is_card(text: str) -> bool:
 
 
 def _hash_of(match: re.Match[str]) -> str:
-    address = match[0].replace("\uff20", "@").replace("\ufe6b", "@").strip().lower()
+    address = match[0].strip().lower()
     return hashlib.sha256(address.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _char(match: re.Match[str]) -> str:
-    js, json, decimal, hexadecimal = match.groups()
-    if decimal:
-        return chr(int(decimal))
-    point = js or json or hexadecimal
-    return chr(int(point, 16)) if point else "@"
+    js, json, decimal, short, hexadecimal, at = match.groups()
+    number = decimal or short
+    point = int(number) if number else int(js or json or hexadecimal or at or "40", 16)
+    return "\ufffd" if 0xD800 <= point < 0xE000 else chr(point)
+
+
+def _plain_char(match: re.Match[str]) -> str:
+    odd = match[0]
+    match match.lastindex:
+        case 1:
+            return ""
+        case 2:
+            return "-"
+        case 3:
+            return " "
+        case 4:
+            return _LOOKALIKES[odd]
+    return str(unicodedata.decimal(odd))
+
+
+def _folded(text: str) -> str:
+    """Digits, dashes, spaces and @ of all scripts as those of ASCII, and nothing that can't be seen."""
+    return _odd.sub(_plain_char, text) if _odd.search(text) else text
 
 
 def _decoded(text: str) -> str:
-    """Undo percent, JSON and HTML escapes until nothing changes, six times at most."""
-    for _ in range(6):
-        plain = _escapes.sub(_char, text) if "\\u" in text or "%u" in text or "&" in text else text
-        plain = unquote(plain, errors="replace") if "%" in plain else plain
+    """Undo percent, JSON and HTML escapes, and fold, until nothing changes.
+
+    Text that has not settled after some rounds hides something on purpose. It is answered as an e-mail address, so
+    that whatever looks for one takes all of it, and two such ids stay two.
+    """
+    start = text
+    for _ in range(_ROUNDS):
+        plain = _folded(text)
+        if "%" in plain:
+            plain = _many_times("%", plain)
+        if "\\u" in plain or "%u" in plain or "%U" in plain or "&" in plain:
+            plain = _escapes.sub(_char, plain)
+        if "%" in plain:
+            plain = unquote(plain, errors="replace")
         if plain == text:
-            break
+            return text
         text = plain
-    return text
+    return hashlib.sha256(start.encode("utf-8", "surrogatepass")).hexdigest() + "@unsettled.invalid"
 
 
 def _scrub_node(key: str, value: Any, spared: frozenset[str], found: dict[str, None], path: str) -> Any:
@@ -382,12 +464,14 @@ def _scrub_node(key: str, value: Any, spared: frozenset[str], found: dict[str, N
             for kind in kinds:
                 found[f"{path}:{kind}"] = None
             below = f"{path}.{label[:64]}" if path else label[:64]
-            out[label] = _scrub_node(name, inner, spared, found, below)
+            out[label] = _scrub_node(key if key and _is_neutral[name] else name, inner, spared, found, below)
         return out
     if isinstance(value, list):
         return [_scrub_node(key, inner, spared, found, path) for inner in value]
-    if isinstance(value, int) and not isinstance(value, bool) and value > 999_999 and key.lower() not in spared:
-        digits = str(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or key.lower() in spared:
+        return value
+    if abs(value) > 999_999 and (isinstance(value, int) or (value.is_integer() and abs(value) < 1e20)):
+        digits = str(abs(int(value)))
         if _KIND_OF_KEY[key] == PHONE and _phone_shaped(digits):
             found[f"{path}:{PHONE}"] = None
             return "removed-phone"
@@ -395,3 +479,15 @@ def _scrub_node(key: str, value: Any, spared: frozenset[str], found: dict[str, N
             found[f"{path}:{CARD}"] = None
             return "removed-card"
     return value
+
+
+_NEUTRAL: Final = frozenset((
+    "number", "num", "nr", "no", "value", "values", "raw", "text", "e", "national", "international", "formatted",
+    "full", "main", "primary", "secondary", "default", "home", "work", "office", "business", "private", "personal",
+    "address", "data", "billing", "shipping", "input", "content",
+))  # fmt: skip
+"""Words of names inside an object that leave what it is to the object's own name: {"phone": {"number": ...}}."""
+
+_is_neutral: Final[Memo[bool]] = Memo(
+    lambda name: all(word.lower() in _NEUTRAL for word in _words(name)), most=1024, longest=64
+)
