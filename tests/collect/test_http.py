@@ -6,6 +6,7 @@ import gzip
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -278,24 +279,107 @@ def test_the_date_of_an_answer_goes_on(door: RunningDoor) -> None:
         time.sleep(0.05)
 
 
-def test_what_all_peers_together_are_sending_is_bounded(door: RunningDoor) -> None:
-    most = door.door.most_body_bytes
-    door.door.most_body_bytes = 250_000
+POST_200K = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: 200100\r\n\r\n" + b"x" * 200_000
+EVENTS = f"/v1.0/{SHOP}/events".encode()
+
+
+@pytest.mark.parametrize("bound", ["most", "most_each"])
+@pytest.mark.parametrize(("path", "kind"), [(b"/tr/", "browser"), (EVENTS, "server")], ids=["browser", "server"])
+def test_what_peers_are_sending_is_bounded_for_all_and_for_each(
+    door: RunningDoor, path: bytes, kind: str, bound: str
+) -> None:
+    held = door.door.held
+    before, most = door.counts(), getattr(held, bound)
+    setattr(held, bound, 250_000)
     try:
         with door.connect() as one, door.connect() as two:
-            head = b"POST /tr/ HTTP/1.1\r\nHost: x\r\nContent-Length: 200100\r\n\r\n"
-            one.sendall(head + b"x" * 200_000)
-            wait_until(lambda: door.call(lambda: door.door.body_bytes) == 200_000, "the first body")
-            two.sendall(head + b"x" * 200_000)
+            one.sendall(POST_200K % b"/tr/")
+            wait_until(lambda: door.call(lambda: held.size) == 200_000, "the first body")
+            two.sendall(POST_200K % path)
             two.shutdown(socket.SHUT_WR)
             (answer,) = answers_of(read_all(two))
             assert answer.status == 503
             assert "retry-after" in answer.headers
             one.sendall(b"x" * 100)
             assert one.recv(100).startswith(b"HTTP/1.1 200")
-        wait_until(lambda: door.call(lambda: door.door.body_bytes) == 0, "nothing held")
+        wait_until(lambda: door.call(lambda: held.size) == 0, "nothing held")
+        assert door.call(lambda: held.by_holder) == {}
     finally:
-        door.door.most_body_bytes = most
+        setattr(held, bound, most)
+    counted = door.counts() - before
+    assert counted[kind, "unavailable"] == 1
+    assert counted["truecount_bad_requests_total",] == 0
+
+
+def test_a_trusted_proxy_speaks_for_many_and_has_no_share(tmp_path: Path) -> None:
+    with running(tmp_path, trusted_proxy="127.0.0.1") as door, door.connect() as one:
+        door.door.held.most_each = 1000
+        one.sendall(POST_200K % b"/tr/")
+        wait_until(lambda: door.call(lambda: door.door.held.size) == 200_000, "the body")
+
+
+def _sweeps(found: protocol.DoorProtocol, moments: list[tuple[float, int]]) -> list[bool]:
+    """Whether a connection is still there after each sweep, `size` bytes of its body having come until then."""
+    there = []
+    for after_s, size in moments:
+        found._body_size = size
+        found.sweep(found.since + after_s)
+        there.append(not found.transport.is_closing())
+    return there
+
+
+RATE = protocol.BODY_RATE
+
+
+@pytest.mark.parametrize(
+    ("moments", "crowded", "stays"),
+    [
+        ([(21, 9_900_000), (30, 9_900_000), (40, 9_900_000)], False, True),
+        ([(21, 9_900_000), (30, 9_900_000), (42, 9_900_000)], False, False),
+        ([(21, 21 * RATE), (42, 42 * RATE)], False, True),
+        ([(21, 21 * RATE - 1)], False, False),
+        ([(at, at * 100_000) for at in range(1, 60)], False, True),
+        ([(at, at * 100_000) for at in range(1, 62)], False, False),
+        ([(4, 9_900_000), (5, 9_900_000)], True, True),
+        ([(6, 9_900_000), (10, 9_900_000)], True, True),
+        ([(6, 9_900_000), (12, 9_900_000)], True, False),
+    ],
+    ids=[
+        "pause", "much_then_nothing", "slow", "too_slow", "under_a_minute", "over_a_minute",
+        "crowd_first", "crowd_pause", "crowd_then_nothing",
+    ],
+)  # fmt: skip
+def test_a_body_has_to_go_on_coming(
+    door: RunningDoor, moments: list[tuple[float, int]], crowded: bool, stays: bool
+) -> None:
+    wait_until(lambda: not door.call(lambda: len(_connections(door))), "no connection")
+    held = door.door.held
+    most = held.most
+    with door.connect() as connection:
+        connection.sendall(b"POST /tr/ HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\nabc")
+        wait_until(lambda: door.call(lambda: held.size) == 3, "the beginning")
+        (found,) = door.call(lambda: _connections(door))
+        try:
+            if crowded:
+                held.most = 4
+            there = door.call(lambda: _sweeps(found, moments))
+        finally:
+            held.most = most
+        assert there == [True] * (len(moments) - 1) + [stays]
+
+
+def test_a_body_in_many_small_chunks_is_held_as_few_pieces(door: RunningDoor) -> None:
+    head = f"POST /tr/?id={SHOP}&ev=PageView HTTP/1.1\r\nHost: x\r\n{CLOSE}\r\nTransfer-Encoding: chunked\r\n"
+    with door.connect() as connection:
+        connection.sendall(head.encode() + b"Content-Type: application/x-www-form-urlencoded\r\n\r\n")
+        connection.sendall(b"4\r\neid=\r\n" + b"".join(b"2\r\n%02d\r\n" % at for at in range(40)))
+        wait_until(lambda: door.call(lambda: door.door.held.size) == 84, "the body")
+        (found,) = [c for c in door.call(lambda: _connections(door)) if c._in_body]
+        assert len(found._body) == 2
+        connection.sendall(b"0\r\n\r\n")
+        assert answers_of(read_all(connection))[0].status == 200
+    (id,) = ids(door, "0001")
+    assert id == "".join(f"{at:02d}" for at in range(40))
 
 
 def test_what_is_pipelined_behind_a_long_request_is_held_back_within_bounds(door: RunningDoor) -> None:

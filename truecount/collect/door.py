@@ -22,6 +22,7 @@ from truecount import heartbeat
 from truecount.collect.answers import Answers
 from truecount.collect.batcher import Batcher
 from truecount.collect.browser import BrowserDoor
+from truecount.collect.held import Held
 from truecount.collect.metrics import Counters, counters_path
 from truecount.collect.protocol import DoorProtocol
 from truecount.collect.proxies import Proxies, networks_of
@@ -61,9 +62,7 @@ class Door:
         self.loop = loop
         self.max_body = settings.max_body_bytes
         self.queue_bytes = settings.queue_mb * 1_000_000
-        self.most_body_bytes = 2 * self.queue_bytes
-        """Of bodies that are still being read, on all connections together."""
-        self.body_bytes = 0
+        self.held = Held(2 * self.queue_bytes, self.max_body)
         self.most_connections = _most_connections()
         self.counters = Counters(counters_path(folder.path, name))
         self.answers = Answers()

@@ -15,6 +15,8 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from truecount.collect.bodies import MAX_HEAD
+from truecount.collect.held import holder_of
+from truecount.collect.metrics import BROWSER, SERVER
 from truecount.collect.proxies import plain_address
 from truecount.collect.relay import HOST
 from truecount.collect.request import Request
@@ -31,7 +33,11 @@ HEAD_S: Final = 10.0
 """A head has to be there within this."""
 BODY_S: Final = 20.0
 BODY_RATE: Final = 1024
-"""After BODY_S a body has to have come at so many bytes a second on average."""
+"""In any BODY_S a body has to come at so many bytes a second, or to its end."""
+CROWDED_S: Final = 5.0
+"""In place of BODY_S while half of what bodies may take is taken."""
+BODY_MOST_S: Final = 60.0
+"""A body for the collecting doors, which is held until it is whole, has to be there within this."""
 IDLE_S: Final = 75.0
 """Longer than usual proxies keep a connection (60 s), so that it is they who close it."""
 UNREAD_S: Final = 30.0
@@ -80,9 +86,13 @@ class DoorProtocol(HttpToolsProtocol):
         self._route = RELAY
         self._path = self._query = b""
         self._kept_head: dict[bytes, bytes] | None = None
-        self._body: list[bytes] = []
+        self._body: list[bytes | bytearray] = []
+        """The first piece as it came, and all others joined."""
         self._body_size = 0
         self._body_held = 0
+        self._window_since = 0.0
+        self._window_size = 0
+        """The sweep looks at how much of the body came since then: so much was there."""
         self._closing = False
         """No further request is read; the connection ends when all is answered."""
         self._discarding = False
@@ -98,6 +108,8 @@ class DoorProtocol(HttpToolsProtocol):
         self._write_paused = False
         self._peer = ""
         self._trusted = False
+        self._holder = ""
+        """Whose share of what is held this peer's bodies count for; a trusted proxy speaks for many and has none."""
         self.since = door.now_s
         """When the state that the sweep looks at began."""
 
@@ -112,6 +124,7 @@ class DoorProtocol(HttpToolsProtocol):
         peer = transport.get_extra_info("peername")
         self._peer = plain_address(str(peer[0])) if isinstance(peer, tuple | list) and peer else ""
         self._trusted = door.proxies.trusts(self._peer)
+        self._holder = "" if self._trusted else holder_of(self._peer)
         self.client = (self._peer, int(peer[1])) if self._peer else None
         self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         self.since = door.now_s
@@ -259,19 +272,26 @@ class DoorProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         if self._discarding:
             return
-        self._body_size += len(body)
+        size = len(body)
+        self._body_size += size
         if self._route == RELAY:
             super().on_body(body)
         elif self._body_size > self.door.max_body:
             self._refuse_body()
         else:
-            self._body.append(body)
-            self._body_held += len(body)
-            self.door.body_bytes += len(body)
-            if self.door.body_bytes > self.door.most_body_bytes:
+            pieces = self._body
+            if not pieces:
+                pieces.append(body)
+            elif len(pieces) == 1:
+                pieces.append(bytearray(body))
+            else:  # no object a piece: small chunks would take many times their size
+                pieces[1] += body
+            self._body_held += size
+            if not self.door.held.hold(self._holder, size):
                 self._release_body()
+                self.door.counters.take(BROWSER if self._route == PIXEL else SERVER, unavailable=1)
                 text = "Too much is being sent at once: nothing was stored, please send it again.\n"
-                self._refuse_connection(503, text, b"Retry-After: 2\r\n")
+                self._refuse_connection(503, text, b"Retry-After: 2\r\n", bad=False)
 
     def on_message_complete(self) -> None:
         self._in_message = self._in_body = False
@@ -293,7 +313,7 @@ class DoorProtocol(HttpToolsProtocol):
         else:
             self._kept_head = None
             if self._body:
-                body = b"".join(self._body) if len(self._body) > 1 else self._body[0]
+                body = b"".join(self._body) if len(self._body) > 1 else bytes(self._body[0])
                 self._release_body()
         self._take(self._request(head, body, keep))
 
@@ -453,9 +473,10 @@ class DoorProtocol(HttpToolsProtocol):
 
     # Refusals that end the connection
 
-    def _refuse_connection(self, status: int, text: str, extra: bytes = b"") -> None:
-        """Answer in turn, then close; what the peer still sends is thrown away."""
-        self.door.counters.add("truecount_bad_requests_total")
+    def _refuse_connection(self, status: int, text: str, extra: bytes = b"", *, bad: bool = True) -> None:
+        """Answer in turn, then close; what the peer still sends is thrown away. `bad` counts it as a bad request."""
+        if bad:
+            self.door.counters.add("truecount_bad_requests_total")
         self._closing = self._discarding = self._lingering = True
         answer = self.door.answers.plain(status, text, extra=extra, keep=False)
         if self._held or self._long or self._running is not None:
@@ -476,8 +497,9 @@ class DoorProtocol(HttpToolsProtocol):
 
     def _release_body(self) -> None:
         """What was read of a body is handed on, or thrown away."""
-        self.door.body_bytes -= self._body_held
-        self._body_held = 0
+        if self._body_held:
+            self.door.held.release(self._holder, self._body_held)
+            self._body_held = 0
         self._body = []
 
     def _size_of_head(self) -> int:
@@ -530,7 +552,7 @@ class DoorProtocol(HttpToolsProtocol):
         if self._write_paused:
             slow = age > UNREAD_S
         elif self._in_body and (self._route == RELAY or not self.is_owing()):
-            slow = age > BODY_S and self._body_size < BODY_RATE * age and not self.flow.read_paused
+            slow = self._is_body_slow(now_s) or (self._route != RELAY and age > BODY_MOST_S)
         elif self.is_owing():
             slow = False
         elif self._lingering:
@@ -544,3 +566,16 @@ class DoorProtocol(HttpToolsProtocol):
         if slow:
             self.door.counters.add("truecount_slow_closed_total")
             self.transport.abort()
+
+    def _is_body_slow(self, now_s: float) -> bool:
+        """Whether too little of the body came of late: what came at first is no promise."""
+        if self._window_since <= self.since:
+            self._window_since, self._window_size = self.since, 0
+        took_s = now_s - self._window_since
+        if not self.flow.read_paused:
+            if took_s <= (CROWDED_S if self._route != RELAY and self.door.held.is_crowded else BODY_S):
+                return False
+            if self._body_size - self._window_size < BODY_RATE * took_s:
+                return True
+        self._window_since, self._window_size = now_s, self._body_size
+        return False
