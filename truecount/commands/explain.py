@@ -9,7 +9,7 @@ from typing import Any, Final
 from truecount.cli import CommandFailed, WrongUse
 from truecount.commands.events import as_rows, cell
 from truecount.commands.flags import Parser
-from truecount.commands.output import say, write_csv, write_json, write_table
+from truecount.commands.output import say, shown, write_csv, write_json, write_table
 from truecount.commands.reach import books
 
 ABOUT: Final = """\
@@ -38,8 +38,8 @@ def run(arguments: Sequence[str]) -> int:
     action: dict[str, Any] | None = json.loads(answer)
     if action is None:
         (name, text), *_ = by.items()
-        shown = name.replace("_", " ")
-        raise CommandFailed(f"dataset {given.dataset} has no {given.event_name} with {shown} {text}")
+        key = name.replace("_", " ")
+        raise CommandFailed(f"dataset {given.dataset} has no {given.event_name} with {key} {text}")
     if given.format == "json":
         write_json(answer)
         return 0
@@ -49,7 +49,7 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     for name, value in action.items():
         if name != "copies" and value not in (None, "", [], {}):
-            say(f"{name.replace('_', ' ')}: {told(value)}")
+            say(f"{name.replace('_', ' ')}: {shown(told(value))}")
     write_table(columns, rows, empty="no copies")
     return 0
 
