@@ -53,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"truecount: there is no command {name!r}\n\n" if name else "")
         sys.stderr.write(_help())
         return 2
-    module = import_module(f"truecount.commands.{MODULES.get(name, name)}")
     try:
+        module = import_module(f"truecount.commands.{MODULES.get(name, name)}")
         return int(module.run(given[1:]))
     except WrongUse as error:
         sys.stderr.write(f"truecount {name}: {error}\n")

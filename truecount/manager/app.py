@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from hmac import compare_digest
@@ -37,11 +38,13 @@ from truecount.manager.engine import EngineLink
 from truecount.manager.page import page
 from truecount.settings import Settings
 from truecount.store.client import Store
-from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreError
+from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreDown, StoreError
 
 if TYPE_CHECKING:
     from truecount.commands.intake import Intake
 
+PATIENCE_S: Final = 3.0
+"""How long a question waits for an engine that is away: about twice as long as one takes to start."""
 SECRET_HEADER: Final = "x-truecount-secret"
 GRAPH_PATH: Final = re.compile(r"/v\d+\.\d+(/|$)").match
 T = TypeVar("T")
@@ -71,8 +74,21 @@ class Manager:
             raise HTTPException(status_code=504, detail=f"no answer within {limit_s} s") from None
 
     async def asked(self, ask: Callable[[Store], T]) -> T:
-        """Ask the store in a thread."""
-        return await self.away(lambda: ask(self.link.store()))
+        """Ask the store in a thread. An engine that is being started again is waited for, PATIENCE_S at most."""
+        return await self.away(lambda: self._patiently(ask))
+
+    def _patiently(self, ask: Callable[[Store], T]) -> T:
+        until: float | None = None
+        while True:
+            try:
+                # The whole question: an engine started again has another port, and none of the scratch tables.
+                return ask(self.link.store())
+            except StoreDown:
+                now = time.monotonic()
+                until = until or now + PATIENCE_S
+                if now >= until:
+                    raise
+            time.sleep(0.1)
 
     def intake(self) -> Intake:
         """The way in for imported events. Made at its first use: few servers import."""

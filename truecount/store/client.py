@@ -169,8 +169,8 @@ class Store:
             connection.request("GET", path + (f"?{urlencode(query)}" if query else ""), headers=headers)
             answer = connection.getresponse()
             body = answer.read()
-        except (OSError, HTTPException) as error:
-            raise StoreDown(f"the store does not answer ({type(error).__name__})") from None
+        except (OSError, HTTPException):
+            raise StoreDown(AWAY) from None
         finally:
             connection.close()
         if answer.status >= 400:
@@ -180,6 +180,9 @@ class Store:
 
 def _parameters(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return dict(params) if params else None
+
+
+AWAY: Final = "the store does not answer; if it is starting again, try once more"
 
 
 class _errors:
@@ -198,9 +201,9 @@ class _errors:
             code = getattr(error, "code", None) or _found(text)
             if code:
                 raise query_error(text, int(code)) from None
-            raise StoreDown(f"the store does not answer ({type(error).__name__})") from None
+            raise StoreDown(AWAY) from None
         if isinstance(error, OSError) or type(error).__module__.startswith("urllib3"):
-            raise StoreDown(f"the store does not answer ({type(error).__name__})") from None
+            raise StoreDown(AWAY) from None
 
 
 def _found(text: str) -> int:
