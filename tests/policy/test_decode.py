@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import tracemalloc
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.policy.server_events import event
 from truecount.policy.decode import Body, body_of_fields, body_of_json, event_of_text
@@ -131,6 +135,95 @@ def test_lone_surrogates_are_taken_out_wherever_they_stand() -> None:
 def test_a_pair_of_surrogates_is_one_letter() -> None:
     (one,) = body_of_json(rb'{"data":[{"event_name":"\ud83d\ude00","event_id":"\ud800"}]}').data
     assert one.event_name == "😀"
+
+
+SURROGATES = [
+    (rb"\ud800", ""),
+    (rb"a\uDfFfb", "ab"),
+    (rb"\ud83d\ude00", "😀"),
+    (rb"\ud83d\ud83d\ude00", "😀"),
+    (rb"\ud83d\ude00\ude00", "😀"),
+    (rb"\ud83d\ud83d", ""),
+    (rb"\ude00\ud83d", ""),
+    (rb"\\ud800", r"\ud800"),
+    (rb"\\\ud800", "\\"),
+    (rb"\\\\ud800\ud800", r"\\ud800"),
+    (rb"\ud83d\\ude00", r"\ude00"),
+    (rb"\"\ud800\u00e9\n", '"é\n'),
+    (rb"\ud800" * 1000, ""),
+]
+
+
+@pytest.mark.parametrize(("written", "read"), SURROGATES, ids=range(len(SURROGATES)))
+def test_only_lone_surrogates_are_taken_out_whatever_backslashes_stand_beside(written: bytes, read: str) -> None:
+    body = body_of_json(b'{"partner_agent":"' + written + b'","data":[{"event_name":"' + written + b'"}]}')
+    assert (body.partner_agent, body.data[0].event_name) == (read, read)
+    text = json.dumps('[{"event_name":"' + written.decode() + '"}]').encode()
+    (one,) = body_of_json(rb'{"upload_tag":"\ud800","data":' + text + b"}").data
+    assert one.event_name == read
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from(["\\", '\\"', "\\ud83d", "\\ude00", "\\uDAFF", "\\u00e9", "ud83d", "a", "\\n"])))
+def test_lone_surrogates_are_those_that_a_lenient_reader_finds(parts: list[str]) -> None:
+    written = "".join("\\\\" if part == "\\" else part for part in parts)
+    expected = re.sub("[\ud800-\udfff]", "", json.loads(f'"{written}"'))
+    assert body_of_json(f'{{"data":[{{}}],"upload_tag":"{written}"}}'.encode()).upload_tag == expected
+
+
+HOSTILE = {
+    "a_lone_surrogate_before_arrays": rb'{"access_token":"\ud800","y":[' + b",".join([b"[]"] * 2_000_000) + b"]}",
+    "a_token_of_arrays": b'{"access_token":[' + b",".join([b"[]"] * 2_000_000) + b"]}",
+    "a_flag_of_arrays": b'{"dry_run":[' + b",".join([b"[]"] * 2_000_000) + b'],"data":"5"}',
+    "names_without_end": b"{" + b",".join(b'"%d":1' % n for n in range(500_000)) + b',"data":5}',
+    "lone_surrogates_without_end": rb'{"upload_tag":"' + rb"a\ud800" * 900_000 + b'"}',
+    "backslashes_without_end": b'{"upload_tag":"' + b"\\\\" * 2_000_000 + rb'\ud800"}',
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_body_that_is_refused_takes_little_more_memory_than_itself(case: str) -> None:
+    raw = HOSTILE[case]
+    tracemalloc.start()
+    try:
+        with pytest.raises(RequestRefused):
+            body_of_json(raw)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 5 * len(raw)
+
+
+def test_options_that_are_no_text_are_none() -> None:
+    for wrong in ("[]", "{}", "null", "1.5", "true", "1" * 500, '{"a":[1]}'):
+        body = body_of_json(f'{{"data":[{{}}],"access_token":{wrong},"partner_agent":{wrong}}}'.encode())
+        assert (body.access_token, body.partner_agent) == ("", "")
+
+
+FLAGS = [("true", True), ("1", True), ('"yes"', True), ("false", False), ("0", False), ("null", False), ("[1]", False)]
+
+
+@pytest.mark.parametrize(("written", "read"), FLAGS, ids=range(len(FLAGS)))
+def test_dry_run_is_read_as_senders_write_flags(written: str, read: bool) -> None:
+    assert body_of_json(f'{{"data":[{{}}],"dry_run":{written}}}'.encode()).dry_run is read
+
+
+TOO_MANY = {
+    "garbage_behind": "[" + ",".join(["1"] * 1001) + "]garbage",
+    "never_closed": "[" + ",".join(["1"] * 1001),
+    "bad_letters_inside": "[" + ",".join(["1"] * 1001) + ',"\udcff"]',
+    "commas_without_end": "[" + ",".join(["1"] * 300_000) + "]garbage",
+}
+
+
+@pytest.mark.parametrize("case", TOO_MANY)
+def test_too_many_events_are_too_many_whatever_follows_them(case: str) -> None:
+    text = TOO_MANY[case]
+    for form in (True, False):
+        with pytest.raises(RequestRefused) as caught:
+            body_of_fields({"data": text}) if form else body_of_json(b'{"data":' + json.dumps(text).encode() + b"}")
+        assert caught.value.reason == Reason.TOO_MANY_EVENTS
+        assert caught.value.n_events >= 1001
 
 
 def test_aliases_join_their_key_and_numbers_become_text() -> None:

@@ -15,8 +15,8 @@ from msgspec import UNSET, Raw, UnsetType
 
 from truecount.policy.coerce import coerced
 from truecount.policy.errors import RequestRefused, at_event
-from truecount.policy.events import Body, CommonEvent, ServerEvent
-from truecount.policy.loose_json import MAX_DEPTH, clean, deeper_than, encoded, is_true, loads
+from truecount.policy.events import NO_RAW, Body, CommonEvent, ServerEvent
+from truecount.policy.loose_json import MAX_DEPTH, deeper_than, is_true, loads
 from truecount.vocabulary import MAX_EVENTS_A_REQUEST, Reason
 
 __all__ = ["Body", "ServerEvent", "body_of_fields", "body_of_json", "event_of_text"]
@@ -35,13 +35,19 @@ _Thousand: Final = msgspec.defstruct(
 
 class _Body(msgspec.Struct, gc=False):
     data: _Thousand | str | None = None  # type: ignore[valid-type]
-    access_token: Any = None
-    test_event_code: Any = None
-    partner_agent: Any = None
-    upload_tag: Any = None
-    dry_run: Any = None
+    # Raw, not Any: a hostile value is skipped, and not made into objects of twenty times its size.
+    access_token: Raw = NO_RAW
+    test_event_code: Raw = NO_RAW
+    partner_agent: Raw = NO_RAW
+    upload_tag: Raw = NO_RAW
+    dry_run: Raw = NO_RAW
 
 
+class _Data(msgspec.Struct):
+    data: Raw = NO_RAW
+
+
+_LONGEST_NUMBER: Final = 400
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _read_body: Final = msgspec.json.Decoder(_Body).decode
 _read_data: Final = msgspec.json.Decoder(_Thousand).decode
@@ -50,7 +56,12 @@ _common_events: Final = msgspec.json.Decoder(list[CommonEvent]).decode
 _typed_events: Final[Callable[[bytes | str], Any]] = msgspec.json.Decoder(list[ServerEvent]).decode
 _typed_event: Final = msgspec.json.Decoder(ServerEvent).decode
 _astuple: Final = msgspec.structs.astuple
-_escaped_surrogate: Final = re.compile(rb"\\u[dD][89a-fA-F]").search
+_drop_lone_surrogates: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+).sub
+_MOST_SURROGATES: Final = 100_000
+"""Lone ones of a body; one with more is not read, and its pieces can't fill the memory."""
 _encode: Final = msgspec.json.encode
 
 
@@ -134,7 +145,7 @@ def body_of_json(raw: bytes) -> Body:
         test_event_code=_text(body.test_event_code),
         partner_agent=_text(body.partner_agent),
         upload_tag=_text(body.upload_tag),
-        dry_run=is_true(body.dry_run),
+        dry_run=is_true(_scalar(body.dry_run)),
         problems=events.problems,
     )
 
@@ -164,12 +175,11 @@ def event_of_text(raw: bytes | str) -> ServerEvent:
 
 
 def _without_lone_surrogates(raw: bytes) -> bytes:
-    if _escaped_surrogate(raw):
-        try:
-            return encoded(loads(raw))
-        except (ValueError, RecursionError):
-            pass
-    return raw
+    """JSON without escapes of lone surrogates, in one pass over the bytes: nothing is decoded."""
+    if b"\0" in raw:  # no JSON text holds one
+        return raw
+    # Escaped backslashes are out of the way meanwhile: then each backslash left begins an escape.
+    return _drop_lone_surrogates(b"", raw.replace(rb"\\", b"\0\0"), _MOST_SURROGATES).replace(b"\0\0", rb"\\")
 
 
 def _events_of(thousand: Any) -> Events:
@@ -206,8 +216,8 @@ def _events_of_text(raw: bytes) -> Events:
 def _wrong_data(raw: bytes, error: Exception) -> RequestRefused:
     """Why a whole JSON body has another shape than it should."""
     try:
-        data = bytes(msgspec.json.decode(raw, type=dict[str, Raw]).get("data", Raw()))
-    except (msgspec.DecodeError, RecursionError):
+        data = bytes(msgspec.json.decode(raw, type=_Data).data)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return RequestRefused(Reason.MALFORMED_REQUEST, "a JSON object is expected")
     return _too_many_or_wrong(data, error)
 
@@ -222,13 +232,16 @@ def _count(raw: bytes) -> int:
     """How many events a request held that had too many; a body of too many tiny parts is not counted out."""
     if raw.count(b",") > 200_000:
         return MAX_EVENTS_A_REQUEST + 1
-    return len(msgspec.json.decode(raw, type=list[Raw]))
+    found = _attempt(lambda: msgspec.json.decode(raw, type=list[Raw]))
+    return max(MAX_EVENTS_A_REQUEST + 1, len(found or ()))  # what follows the events may be no JSON
 
 
 def _event(raw: bytes, index: int) -> ServerEvent:
     """Read one event: an object, or a string that holds one."""
     if raw.startswith(b'"'):
         text = _attempt(lambda: msgspec.json.decode(raw, type=str))
+        if text is None:
+            text = _text_without_surrogates(raw)
         if text is None:
             raise at_event(Reason.BAD_SHAPE, index)
         raw = text.encode("utf-8", "replace").strip()
@@ -260,9 +273,31 @@ def _attempt(function: Callable[[], T]) -> T | None:
         return None
 
 
-def _text(value: object) -> str:
+def _text_without_surrogates(json: bytes) -> str | None:
+    return _attempt(lambda: msgspec.json.decode(_without_lone_surrogates(json), type=str))
+
+
+def _scalar(raw: Raw) -> object:
+    """The text, number or flag of an option beside `data`; None for what is none of these."""
+    json = bytes(raw)
+    if json.startswith(b'"'):
+        try:
+            return msgspec.json.decode(json, type=str)
+        except UnicodeDecodeError:
+            raise RequestRefused(Reason.MALFORMED_REQUEST, "it is not UTF-8") from None
+        except msgspec.DecodeError:
+            return _text_without_surrogates(json)
+    if len(json) > _LONGEST_NUMBER or json.startswith((b"[", b"{")):
+        return None
+    return _attempt(lambda: msgspec.json.decode(json))
+
+
+def _text(raw: Raw) -> str:
+    if not bytes(raw):
+        return ""
+    value = _scalar(raw)
     if isinstance(value, str):
-        return clean(value)
+        return value
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
