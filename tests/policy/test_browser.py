@@ -13,7 +13,7 @@ from truecount.datasets import Dataset, DatasetSettings
 from truecount.policy.address import day_key
 from truecount.policy.browser import BROWSER_STEPS, Hit, keep_hit
 from truecount.policy.consent import LIMITED_BLANK
-from truecount.policy.scrub import scrub_id, scrub_json
+from truecount.policy.scrub import scrub_id, scrub_json, scrub_text
 from truecount.vocabulary import Mark, Reason
 
 NOW_US = 1_791_212_460_500_000
@@ -440,6 +440,26 @@ def test_contact_data_is_taken_wherever_it_is_put(pairs: dict[str, str], told: s
         assert "jane" not in text and "555121" not in text and "23456789" not in text and "1111 1111" not in text
         assert "4111111111111111" not in text
         assert copy.removed == ((told,) if told else None)
+
+
+@pytest.mark.parametrize("text", ["Call 650-555-3333 now", "jane@x.com", "Lead", "Order 4111111111111111"])
+def test_names_and_test_codes_are_those_of_the_server_door(text: str) -> None:
+    clean, kinds = scrub_text(text)
+    copy = kept({"ev": text, "test_event_code": text})
+    assert (copy.event_name, copy.test_event_code) == (clean, clean)
+    expected = [f"{field}:{kind}" for field in ("event_name", "test_event_code") for kind in kinds]
+    assert copy.removed == (tuple(expected) or None)
+
+
+def test_a_user_agents_contact_data_is_in_no_hash_and_no_family() -> None:
+    shop = Dataset(id="42", name="shop", created_us=0)
+    hashes = set()
+    for agent in ("John ua.john@example.com FamilyBot/1.0", "John ua.jane@example.com FamilyBot/1.0"):
+        copy = keep_hit(Hit({"id": "42", "ev": "Lead"}, "203.0.113.9", agent, received_us=NOW_US), shop, KEY)
+        assert isinstance(copy, Copy)
+        assert copy.browser in ("", "Other")
+        hashes.add(copy.weak)
+    assert len(hashes) == 1
 
 
 def test_ids_are_spared_number_patterns() -> None:

@@ -174,6 +174,19 @@ def test_the_side_table_has_an_address_without_its_appendix() -> None:
     assert keep_all(body, request())[1][0].private == [("203.0.113.9", "")]
 
 
+def test_the_side_table_has_no_contact_data_and_nothing_that_is_no_address() -> None:
+    user = {
+        "em": "a@b.de",
+        "client_ip_address": "ip.john@example.com",
+        "client_user_agent": "ua.john@example.com +1 650-555-7777",
+    }
+    two = {**user, "client_ip_address": "203.0.113.77\n198.51.100.5"}
+    body = body_of_json(json.dumps({"data": [event(user_data=user), event(user_data=two)]}).encode())
+    (kept,) = keep_all(body, request())[1]
+    assert kept.private == [("", "removed-email removed-phone")] * 2
+    assert "203.0.113.77" not in repr(kept) and "john" not in repr(kept)
+
+
 def test_fbc_is_derived_from_a_click_id_only_where_none_came() -> None:
     url = "https://shop.example/p?fbclid=AbC"
     assert keep_one(event_source_url=url).fbc == f"fb.1.{(NOW_S - 60) * 1000}.AbC"

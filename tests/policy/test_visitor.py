@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from truecount.policy import visitor
-from truecount.policy.visitor import is_prefetch, visitor_of
+from truecount.policy.visitor import agent_of, is_prefetch, visitor_of
 from truecount.vocabulary import Visitor
 
 MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) "
@@ -64,6 +64,31 @@ def test_a_user_agent_tells_family_and_kind(agent: str, family: str | None, kind
     assert got[1] == kind
     if family is not None:
         assert got[0] == family
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "JohnDoe 6505558888 FamilyBot/1.0",
+        "John Doe FamilyBot/1.0",
+        "Jane Smithson/3.2 CFNetwork/1410.0.3 Darwin/22.6.0",
+        "jane%40example.com/3 CFNetwork/1410.0.3 Darwin/22.6.0",
+        "Jürgen-bot/2.0",
+        "90210555 Spider/2.0",
+    ],
+)
+def test_a_family_that_no_list_names_is_other(agent: str) -> None:
+    assert visitor_of(agent)[0] == "Other"
+
+
+def test_a_user_agent_is_kept_without_contact_data() -> None:
+    assert agent_of("ua.john@example.com +1 650-555-7777") == "removed-email removed-phone"
+    assert agent_of("a\0b\ud800") == "ab"
+    for agent, _, _ in AGENTS:
+        assert agent_of(agent) == agent
+    for one in crawleruseragents.CRAWLER_USER_AGENTS_DATA:
+        for agent in one.get("instances", [])[:2]:
+            assert "@" in agent or "%" in agent or "+" in agent or agent_of(agent) == agent
 
 
 def test_every_example_of_the_crawler_list_is_a_bot_or_a_tool() -> None:

@@ -23,6 +23,7 @@ from truecount.collect.fields import fields_of
 from truecount.collect.metrics import BROWSER
 from truecount.copies import Copy
 from truecount.policy.browser import Hit, keep_hit
+from truecount.policy.visitor import agent_of
 from truecount.vocabulary import STANDARD_EVENTS, Reason
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class BrowserDoor:
             else:
                 name = pairs.get("ev", "")
                 address = request.address
-                agent = head.get(b"user-agent", b"").decode("utf-8", "replace")
+                agent = agent_of(head.get(b"user-agent", b"").decode("utf-8", "replace"))
                 hit = Hit(
                     pairs,
                     address,

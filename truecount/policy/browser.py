@@ -32,7 +32,7 @@ from truecount.policy.scrub import (
 )
 from truecount.policy.urls import NOWHERE, Landing, fbc_of, landing_of, strip_appendix
 from truecount.policy.userdata import listed, take_hashed
-from truecount.policy.visitor import is_prefetch, visitor_of
+from truecount.policy.visitor import agent_of, is_prefetch, visitor_of
 from truecount.vocabulary import (
     DIGEST_KEYS,
     FUTURE_LIMIT_S,
@@ -94,14 +94,13 @@ def keep_hit(hit: Hit, dataset: Dataset, weak_key: bytes, purpose: str = "") -> 
 
 
 def strip_unstorable(draft: Draft) -> None:
-    """NUL and lone surrogates are no text that a store keeps: they go, from values and from the user agent."""
+    """NUL and lone surrogates are no text that a store keeps: they go. From the user agent contact data goes too."""
     values = "\n".join(draft.pairs.values())
     draft.at = has_at(values)
     if (not values.isascii() or "\0" in values) and UNSTORABLE.search(values):
         draft.pairs = {key: UNSTORABLE.sub("", value) for key, value in draft.pairs.items()}
         draft.notes.append("unstorable_text")
-    if not draft.agent.isascii():
-        draft.agent = UNSTORABLE.sub("", draft.agent)
+    draft.agent = agent_of(draft.agent)
 
 
 def require_name(draft: Draft) -> Reason | None:
@@ -110,7 +109,9 @@ def require_name(draft: Draft) -> Reason | None:
         return Reason.NO_EVENT_NAME
     if len(name) > MAX_EVENT_NAME:
         return Reason.BAD_EVENT_NAME
-    draft.copy.event_name = _spared(draft, "event_name", name)
+    draft.copy.event_name, kinds = CLEAN_OF[name]
+    if kinds:
+        draft.removed += [f"event_name:{kind}" for kind in kinds]
     return None
 
 
@@ -211,7 +212,8 @@ def read_ids(draft: Draft) -> None:
         copy.item_number = ids.get("item_number", "")
     value = get("test_event_code")
     if value:
-        copy.test_event_code = _spared(draft, "test_event_code", value)
+        copy.test_event_code, kinds = CLEAN_OF[value]
+        draft.removed += [f"test_event_code:{kind}" for kind in kinds]
         copy.marks |= TEST
     value = get("a")
     if value:
@@ -425,6 +427,8 @@ def _page_of(raw: str) -> tuple[str, tuple[str, ...], Landing]:
     return url, kinds, landing_of(url)
 
 
+CLEAN_OF: Final[Memo[tuple[str, tuple[str, ...]]]] = Memo(scrub_text, most=4096, longest=MAX_EVENT_NAME)
+"""Names and test codes without contact data, as at the server door."""
 PAGE_OF: Final[Memo[tuple[str, tuple[str, ...], Landing]]] = Memo(_page_of, most=16384, longest=512)
 
 

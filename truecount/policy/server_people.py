@@ -15,7 +15,7 @@ from truecount.policy.places import country_code
 from truecount.policy.scrub import scrub_id
 from truecount.policy.slices import SEPARATOR, Slice, values
 from truecount.policy.urls import strip_appendix
-from truecount.policy.visitor import visitor_of
+from truecount.policy.visitor import agent_of, visitor_of
 from truecount.vocabulary import DIGEST_KEYS, PLAIN_KEYS, RARE_DIGEST_KEYS, Mark, Reason, Visitor
 
 YEAR_US: Final = 31_556_952_000_000
@@ -24,7 +24,7 @@ _country: Final[Memo[str]] = Memo(lambda text: country_code(text) if len(text) <
 _ipv4s: Final = re.compile(
     r"(?:(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\n)++"
 ).fullmatch
-_judged: Final = Memo(lambda agent: _words_of(*visitor_of(agent)), most=4096, longest=512)
+_judged: Final = Memo(lambda agent: _words_of(agent_of(agent)), most=4096, longest=512)
 _UNMARKED: Final = frozenset((Visitor.PERSON.value, Visitor.UNKNOWN.value))
 _browser_ids: Final = re.compile(rf"(?:fb\.[0-9]{{1,2}}\.[0-9]{{1,20}}\.[A-Za-z0-9_-]++{SEPARATOR})++").fullmatch
 
@@ -43,10 +43,10 @@ def find_visitors(rows: Slice) -> None:
             rows.addresses = list(map(canonical, rows.addresses))
             columns["address"] = list(map(shorten, rows.addresses))
     if "client_user_agent" in user:
-        rows.agents = agents = values(user["client_user_agent"])
-        judged = [_judged[agent] for agent in agents]
-        columns["browser"] = [family for family, _ in judged]
-        columns["visitor"] = kinds = [kind for _, kind in judged]
+        judged = [_judged[agent] for agent in values(user["client_user_agent"])]
+        rows.agents = [agent for agent, _, _ in judged]
+        columns["browser"] = [family for _, family, _ in judged]
+        columns["visitor"] = kinds = [kind for _, _, kind in judged]
         if not _UNMARKED.issuperset(kinds):
             for row, kind in enumerate(kinds):
                 if kind == Visitor.TOOL:
@@ -59,8 +59,9 @@ def find_visitors(rows: Slice) -> None:
         columns["weak"] = weak_column(rows.request.weak_key, rows.addresses, rows.agents, plain)
 
 
-def _words_of(family: str, kind: Visitor) -> tuple[str, str]:
-    return family, kind.value
+def _words_of(agent: str) -> tuple[str, str, str]:
+    family, kind = visitor_of(agent)
+    return agent, family, kind.value
 
 
 def weak_column(weak_key: bytes, addresses: Sequence[str], agents: Sequence[str], plain: bool) -> list[int]:

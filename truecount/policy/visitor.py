@@ -11,7 +11,9 @@ import functools
 import re
 from typing import Final
 
+from truecount.policy.customdata import UNSTORABLE
 from truecount.policy.memo import Memo
+from truecount.policy.scrub import scrub_text
 from truecount.vocabulary import Visitor
 
 MAX_AGENT: Final = 512
@@ -54,13 +56,44 @@ def _family_parser():  # type: ignore[no-untyped-def]
     return parse_user_agent
 
 
+@functools.cache
+def _known_words() -> frozenset[str]:
+    """The words that families are made of: those in the rules of both lists."""
+    import crawleruseragents
+    from ua_parser.loaders import load_builtins
+
+    texts = [one["pattern"] for one in crawleruseragents.CRAWLER_USER_AGENTS_DATA]
+    for rule in load_builtins()[0]:
+        texts += (getattr(rule, "regex", ""), getattr(rule, "family", ""))
+    # [Bb]ot is bot; \\b and \\d are no letters.
+    plain = re.sub(r"\\[a-z]", " ", re.sub(r"\[(\w)(\w)\]", r"\2", " ".join(texts)))
+    return frozenset(word.lower() for word in _words(plain))
+
+
+_words: Final = re.compile(r"[A-Za-z]+").findall
+_kind_of_bot: Final = re.compile(r"(?:bot|spider|crawler)$").sub
+_long_number: Final = re.compile(r"\d{4}").search
+OTHER: Final = "Other"
+
+
+def _known(family: str) -> str:
+    """The family, or Other: rules take whatever stands before bot or CFNetwork, which may name a person."""
+    if not family:
+        return ""
+    words = _words(family.lower())
+    if not words or not family.isascii() or _long_number(family):
+        return OTHER
+    known = _known_words()
+    return family if all(word in known or _kind_of_bot("", word) in known for word in words) else OTHER
+
+
 def _judge(agent: str) -> tuple[str, Visitor]:
     agent = agent[:MAX_AGENT].strip()
     if not agent:
         return "", Visitor.UNKNOWN
     agent = agent.encode("utf-8", "replace").decode()
     parsed = _family_parser()(agent)
-    family = parsed.family if parsed is not None else ""
+    family = _known(parsed.family) if parsed is not None else ""
     if _list_matcher().extract(agent) is not None:
         return family, Visitor.BOT
     if _is_tool(agent):
@@ -73,8 +106,19 @@ def _judge(agent: str) -> tuple[str, Visitor]:
 _judged: Final[Memo[tuple[str, Visitor]]] = Memo(_judge, most=8192, longest=MAX_AGENT)
 
 
+_agents: Final[Memo[str]] = Memo(lambda agent: scrub_text(UNSTORABLE.sub("", agent))[0], most=8192, longest=MAX_AGENT)
+
+
+def agent_of(agent: str) -> str:
+    """A user agent as anything of it may be kept: without contact data, and without what no store keeps."""
+    return _agents[agent]
+
+
 def visitor_of(agent: str) -> tuple[str, Visitor]:
-    """Browser family ("" where unknown) and kind of visitor; UNKNOWN where there is no user agent."""
+    """Browser family and kind of visitor; UNKNOWN where there is no user agent.
+
+    The family is "" where no rule finds one, and Other where what it found is no name that the lists know.
+    """
     return _judged[agent]
 
 
