@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, Final
 
 from msgspec import Raw
 
 from truecount.policy.errors import at_event
 from truecount.policy.events import ServerEvent, UserData
+from truecount.policy.keys import MAX_VALUES
 from truecount.policy.loose_json import MAX_DEPTH, deeper_than, encoded, loads
 from truecount.vocabulary import DIGEST_KEYS, KEY_ALIASES, Reason
 
@@ -24,6 +26,8 @@ _TEXTS: Final = (
     "source",
 )
 _ANYTHING: Final = frozenset(ServerEvent.__struct_fields__) - {*_RAW_OBJECTS, *_TEXTS, "user_data", "unknown"}
+MAX_UNKNOWN: Final = 1000
+"""Keys of an event, and of its user_data, that no rule knows; what follows is dropped and noted."""
 _LISTS: Final = frozenset(DIGEST_KEYS)
 _SINGLES: Final = frozenset(UserData.__struct_fields__) - _LISTS - {"unknown"}
 
@@ -52,7 +56,7 @@ def coerced(found: dict[str, Any], index: int) -> ServerEvent:
             event.data_processing_options = [str(one) for one in value] if isinstance(value, list) else str(value)
         elif key in _ANYTHING:
             setattr(event, key, value if isinstance(value, (bool, int, str)) else encoded(value).decode())
-        else:
+        elif len(unknown) <= MAX_UNKNOWN:  # one more tells that there were more
             unknown[key] = value
     if unknown:
         event.unknown = unknown
@@ -86,12 +90,9 @@ def _user_data(value: Any, index: int) -> Any:
             continue
         key = KEY_ALIASES.get(name, name)
         if key in _LISTS:
-            values = [
-                _single(one, index, "user_data", name)
-                for one in (inner if isinstance(inner, list) else [inner])
-                if one is not None
-            ]
-            fields[key] = fields.get(key, []) + values if key in fields else values
+            some = (one for one in (inner if isinstance(inner, list) else [inner]) if one is not None and one != "")
+            values = [_single(one, index, "user_data", name) for one in islice(some, MAX_VALUES + 1)]
+            fields[key] = fields[key] + values if key in fields else values
         elif key in _SINGLES:
             if isinstance(inner, list):  # some send each key as an array: the first one counts
                 inner = inner[0] if inner else None
@@ -99,7 +100,7 @@ def _user_data(value: Any, index: int) -> Any:
                 text = _single(inner, index, "user_data", name)
                 if key not in fields or name == key:
                     fields[key] = text
-        else:
+        elif len(unknown) <= MAX_UNKNOWN:
             unknown.append(name)
     if unknown:
         fields["unknown"] = unknown

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from truecount.policy.coerce import coerced
-from truecount.policy.errors import RequestRefused, at_event
+from truecount.policy.errors import LARGE_EVENT, RequestRefused, at_event
 from truecount.policy.events import NO_RAW, Body, CommonEvent, ServerEvent
 from truecount.policy.loose_json import MAX_DEPTH, deeper_than, is_true, loads
 from truecount.vocabulary import MAX_EVENTS_A_REQUEST, Reason
@@ -47,6 +47,8 @@ class _Data(msgspec.Struct):
     data: Raw = NO_RAW
 
 
+MAX_EVENT: Final = 256 * 1024
+"""Bytes of one event as it was sent: a slice of larger ones would hold the door."""
 _LONGEST_NUMBER: Final = 400
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _read_body: Final = msgspec.json.Decoder(_Body).decode
@@ -97,6 +99,8 @@ class Events(Sequence[CommonEvent]):
         raws = self._raws[first:last]
         joined: bytes | str = b"[" + b",".join(raws) + b"]"
         try:
+            if len(joined) > MAX_EVENT and max(map(len, raws)) > MAX_EVENT:
+                raise msgspec.DecodeError
             if joined[1:2] == b'"':  # texts that hold an event each: what the official Python client sends
                 joined = "[" + ",".join(_texts(joined)) + "]"
             try:
@@ -238,6 +242,8 @@ def _count(raw: bytes) -> int:
 
 def _event(raw: bytes, index: int) -> ServerEvent:
     """Read one event: an object, or a string that holds one."""
+    if len(raw) > MAX_EVENT:
+        raise at_event(Reason.BAD_SHAPE, index, problem=LARGE_EVENT)
     if raw.startswith(b'"'):
         text = _attempt(lambda: msgspec.json.decode(raw, type=str))
         if text is None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from truecount.policy.keys import MAX_EMAIL, NOTHINGS, digests, is_hashed
+from truecount.policy.keys import MAX_EMAIL, MAX_VALUES, NOTHINGS, digests, is_hashed
 from truecount.policy.memo import Memo
 from truecount.policy.phones import CLEAR_DIGITS, MAX_DIGITS, MIN_DIGITS, calling_code
 
@@ -84,13 +85,17 @@ def _one_a_row(part: DigestColumn) -> list[bool]:
 
 
 def texts_of(value: object) -> list[str]:
-    """The values of a key of one event, as texts; numbers as their decimal text, empty ones left out."""
+    """The values of a key of one event, as texts; numbers as their decimal text, empty ones left out.
+
+    At most one more than MAX_VALUES, which tells that there were more.
+    """
     if value is None:
         return []
     if isinstance(value, str):
         return [value] if value else []
     if isinstance(value, list):
-        return [str(one) for one in value if one is not None and one != ""]
+        some = value if len(value) <= MAX_VALUES else islice((one for one in value if one or one == 0), MAX_VALUES + 1)
+        return [str(one) for one in some if one is not None and one != ""]
     return [str(value)]
 
 

@@ -88,6 +88,8 @@ PROBLEMS: Final[dict[Reason, Problem]] = {
     Reason.DOMAIN_BLOCKED: _parameter("The domain of {place} is blocked in this dataset"),
 }
 
+LARGE_EVENT: Final = _parameter("The event {place} is larger than 256 kB")
+
 WHATSAPP_ID: Final = Problem(
     400,
     100,

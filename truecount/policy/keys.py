@@ -24,6 +24,8 @@ MUST_BE_HASHED: Final = frozenset(DIGEST_KEYS) - {"external_id"}
 LAST_YEAR: Final = 2199
 MAX_EMAIL: Final = 512
 """Characters; what is longer is no address, and no pattern is tried on it."""
+MAX_VALUES: Final = 100
+"""Values of one key of one event; what follows is dropped and noted."""
 MAX_TEXT: Final = 1000
 """Characters of a value of any key; a longer one is no value, and no work is spent on it (letters with thousands of
 accents take Unicode's normal forms the square of the time)."""
@@ -52,17 +54,20 @@ def digests(
 
     The documented reading of each value comes first, then the other readings; none is there twice. `country` (alpha-2)
     helps with unclear phone numbers, states and post codes. Notes: "md5:em" (kept apart, never matched), "bad:em" (no
-    such value), "nothing:em" (a hash of nothing). No value of any kind is in a note, and no text raises.
+    such value), "nothing:em" (a hash of nothing), "many:em" (more than MAX_VALUES). No value of any kind is in a note,
+    and no text raises.
     """
     mains: list[bytes] = []
     seconds: list[bytes] = []
     notes: list[str] = []
-    for value in (values,) if isinstance(values, str) else values:
+    for value in (values,) if isinstance(values, str) else values[:MAX_VALUES]:
         found, note = _digests_of_one(key, value, country, last_year)
         mains += found[:1]
         seconds += found[1:]
         if note:
             notes.append(f"{note}:{key}")
+    if not isinstance(values, str) and len(values) > MAX_VALUES:
+        notes.append(f"many:{key}")
     return b"".join(dict.fromkeys(mains + seconds)), tuple(dict.fromkeys(notes))
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
 
 from truecount.policy.calm import is_calm
+from truecount.policy.coerce import MAX_UNKNOWN
 from truecount.policy.events import NO_RAW
 from truecount.policy.loose_json import MAX_DEPTH, deeper_than, encoded, loads
 from truecount.policy.money import currency_of, values_e4_of
@@ -292,6 +294,9 @@ def keep_the_rest(rows: Slice) -> None:
     for row, unknown in enumerate(rows.sent.get("unknown", ())):
         if unknown:
             rest = rows.rest.setdefault(row, {})
+            if len(unknown) > MAX_UNKNOWN:
+                rows.note(row, "many:unknown")
+                unknown = dict(islice(unknown.items(), MAX_UNKNOWN))
             rest.update({name: value for name, value in unknown.items() if name not in rest})
             if not _MONEY_PLACES.isdisjoint(unknown):
                 rows.note(row, "money_at_event_level")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from truecount.policy.address import canonical, shorten, states_of, weak_of
+from truecount.policy.coerce import MAX_UNKNOWN
 from truecount.policy.digest_columns import digest_column, single_texts, texts_of
 from truecount.policy.keys import MUST_BE_HASHED, digests, is_hashed, md5s
 from truecount.policy.memo import Memo
@@ -137,8 +138,10 @@ def keep_plain_keys(rows: Slice) -> None:
             rows.columns[name] = _browser_ids_of(rows, name, values(rows.user[name]))
     for row, unknown in enumerate(rows.user.get("unknown", ())):
         if unknown:
-            rows.rest.setdefault(row, {})["unknown_user_data"] = unknown
+            rows.rest.setdefault(row, {})["unknown_user_data"] = unknown[:MAX_UNKNOWN]
             rows.note(row, "unknown_user_data")
+            if len(unknown) > MAX_UNKNOWN:
+                rows.note(row, "many:unknown_user_data")
     for row, partner in enumerate(rows.user.get("partner_name", ())):
         if partner:
             rows.rest.setdefault(row, {})["partner_name"] = partner
