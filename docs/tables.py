@@ -43,7 +43,7 @@ REASONS: Final[dict[Reason, str]] = {
     Reason.UNKNOWN_DATASET: "no such dataset, or the token is another dataset's (code 100, subcode 33)",
     Reason.NO_DATA: "`data` is missing or empty",
     Reason.TOO_MANY_EVENTS: "more than 1,000 events in a request",
-    Reason.BAD_SHAPE: "a value of a wrong JSON type",
+    Reason.BAD_SHAPE: "a value of a wrong JSON type, or an event over 256 kB",
     Reason.NO_EVENT_NAME: "`event_name` (`ev` of a hit) is missing",
     Reason.BAD_EVENT_NAME: "an event name that is too long or not text",
     Reason.NO_EVENT_TIME: "`event_time` is missing",
