@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,16 +58,20 @@ class MemoryLog:
 
     def append(self, door: str, entry: Entry, us: int = START_US) -> int:
         seq = self.last_seq(door) + 1
-        stored = Stored(door, seq, entry.kind, entry.n, us, us, 1, 1, entry.body)
+        stored = Stored(door, seq, entry.kind, entry.n, us, us, 1, 1, entry.body, us)
         self.entries.setdefault(door, []).append(stored)
         return seq
 
     def doors(self) -> list[str]:
         return sorted(self.entries)
 
-    def read(self, door: str, after_seq: int = 0, limit_bytes: int = 1 << 20) -> list[Stored]:
+    def read(
+        self, door: str, after_seq: int = 0, limit_bytes: int = 1 << 20, kinds: Collection[int] | None = None
+    ) -> list[Stored]:
         found = []
         for stored in self.entries.get(door, [])[after_seq:]:
+            if kinds is not None and stored.kind not in kinds:
+                continue
             found.append(stored)
             limit_bytes -= len(stored.body)
             if limit_bytes <= 0:

@@ -12,7 +12,7 @@ from truecount.copies import DEFAULTS, FIELDS, Copy, pack, pack_copies, unpack
 from truecount.log.entries import Entry, Kind, Stored, Tally, join_parts, tallies_entry
 from truecount.store.columns import Part, slice_part, stream_of, table_of
 from truecount.store.sift import halves, rows_of, sift
-from truecount.vocabulary import DIGEST_KEYS
+from truecount.vocabulary import DIGEST_KEYS, Mark
 
 from .helpers import START_US, a_copy, digest, entry_of
 
@@ -35,7 +35,7 @@ COPIES = st.builds(
 
 
 def stored(entry: Entry, door: str = "d", seq: int = 1) -> Stored:
-    return Stored(door, seq, entry.kind, entry.n, START_US, START_US, 1, 1, entry.body)
+    return Stored(door, seq, entry.kind, entry.n, START_US, START_US, 1, 1, entry.body, START_US + seq)
 
 
 def plain(copy: Copy, door: str, seq: int, pos: int) -> dict[str, Any]:
@@ -50,7 +50,8 @@ def plain(copy: Copy, door: str, seq: int, pos: int) -> dict[str, Any]:
         elif name in {"removed", "notes"}:
             value = list(value or ())
         row[name] = value
-    return {**row, "door": door, "seq": seq, "pos": pos}
+    imported_us = START_US + seq if copy.marks & Mark.IMPORTED else 0
+    return {**row, "door": door, "seq": seq, "pos": pos, "imported_us": imported_us}
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

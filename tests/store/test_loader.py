@@ -258,43 +258,6 @@ def test_a_store_that_is_ahead_of_its_log_is_not_loaded_on(tables: Store) -> Non
         load_all(log, Remote(tables))
 
 
-def test_a_deleted_dataset_is_taken_out_of_the_tables_and_later_ones_stay(tables: Store) -> None:
-    log = MemoryLog()
-    gone = Dataset(id="1001", name="gone", created_us=1, deleted=True)
-    log.append("d", entry_of([a_copy(1), a_copy(2, dataset="other"), a_copy(3)]))
-    log.append("d", tallies_entry([Tally("1001", "browser", "refused", "no_event_name", 2, START_US)]))
-    log.append("d", settings_entry(gone), us=START_US + 5_000)
-    load_all(log, Remote(tables))
-    assert places_in(tables) == [("d", 1, 1)]
-    assert tables.query_rows("SELECT count() FROM tallies") == [(0,)]
-    # A door that was behind brings more of it; a new dataset of the same id is another one.
-    log.append("e", entry_of([a_copy(4), a_copy(6)]))
-    load_all(log, Remote(tables))
-    assert places_in(tables) == [("d", 1, 1), ("e", 1, 1)]
-    load_all(log, Remote(tables))
-    assert places_in(tables) == [("d", 1, 1), ("e", 1, 1)]
-
-
-def test_what_is_imported_into_a_dataset_made_again_stays_and_what_was_in_the_old_one_goes(tables: Store) -> None:
-    log = MemoryLog()
-    old = [a_copy(n, marks=int(Mark.IMPORTED), received_us=START_US + 10**12) for n in (1, 2)]
-    log.append("d", entry_of(old))
-    log.append("d", settings_entry(Dataset(id="1001", name="a", created_us=1, deleted=True)), us=START_US + 5_000)
-    log.append("d", settings_entry(Dataset(id="1001", name="b", created_us=2)), us=START_US + 6_000)
-    log.append("d", entry_of([a_copy(3, marks=int(Mark.IMPORTED), received_us=5)]))
-    load_all(log, Remote(tables))
-    assert places_in(tables) == [("d", 4, 0)]
-
-
-def test_a_name_with_a_quote_in_it_is_deleted_as_any_other(tables: Store) -> None:
-    log = MemoryLog()
-    for name in ("it's", "a\\'b"):
-        log.append("d", entry_of([a_copy(1, dataset=name)]))
-        log.append("d", settings_entry(Dataset(id=name, name="x", created_us=1, deleted=True)), us=START_US + 9_000)
-    load_all(log, Remote(tables))
-    assert places_in(tables) == []
-
-
 def test_the_state_tells_how_far_each_door_is(tables: Store) -> None:
     log = MemoryLog()
     log.append("a", entry_of([a_copy(1)]))
@@ -323,11 +286,11 @@ def test_a_log_that_cannot_be_read_is_said_and_tried_again(tables: Store, capsys
     class Damaged(MemoryLog):
         failures = 3
 
-        def read(self, door: str, after_seq: int = 0, limit_bytes: int = 1 << 20) -> list[Any]:
+        def read(self, door: str, after_seq: int = 0, limit_bytes: int = 1 << 20, kinds: Any = None) -> list[Any]:
             if self.failures:
                 self.failures -= 1
                 raise OSError("input/output error")
-            return super().read(door, after_seq, limit_bytes)
+            return super().read(door, after_seq, limit_bytes, kinds)
 
     log = Damaged()
     seq = log.append("d", entry_of([a_copy(1)]))
@@ -345,10 +308,10 @@ def test_a_door_whose_log_cannot_be_read_does_not_hold_up_the_others(tables: Sto
     class Damaged(MemoryLog):
         broken = ""
 
-        def read(self, door: str, after_seq: int = 0, limit_bytes: int = 1 << 20) -> list[Any]:
+        def read(self, door: str, after_seq: int = 0, limit_bytes: int = 1 << 20, kinds: Any = None) -> list[Any]:
             if door == self.broken:
                 raise OSError("input/output error")
-            return super().read(door, after_seq, limit_bytes)
+            return super().read(door, after_seq, limit_bytes, kinds)
 
     log = Damaged()
     for door in ("a", "b"):

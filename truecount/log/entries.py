@@ -77,6 +77,8 @@ class Stored(msgspec.Struct, gc=False):
     format: int
     rules: int
     body: bytes
+    written_us: int = 0
+    """When the append was made, by the writer's clock; rises with seq."""
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode

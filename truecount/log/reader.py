@@ -14,7 +14,7 @@ from .files import LogFile, doors_of, files_of, log_folder
 from .segment import Segment, identity
 from .tables import connect_to_read, rows, trouble, unpack_body
 
-_COLUMNS: Final = "seq, kind, n, first_us, last_us, format, rules, packing, body"
+_COLUMNS: Final = "seq, kind, n, first_us, last_us, format, rules, packing, body, written_us"
 _STEP: Final = 64
 """Rows asked for at a time: a limit in bytes is found by looking, and what is too much is thrown away."""
 _TRIES: Final = 5
@@ -152,18 +152,27 @@ class LogReader:
                 for row in segment.rows(frame):
                     if row.seq > after_seq and (kinds is None or row.kind in kinds):
                         yield Stored(
-                            door, row.seq, row.kind, row.n, row.first_us, row.last_us, row.format, row.rules, row.body
+                            door,
+                            row.seq,
+                            row.kind,
+                            row.n,
+                            row.first_us,
+                            row.last_us,
+                            row.format,
+                            row.rules,
+                            row.body,
+                            row.written_us,
                         )
             return
         chosen = "" if kinds is None else f" and kind in ({','.join(str(int(kind)) for kind in kinds)})"
         sql = f"select {_COLUMNS} from log where seq > ?{chosen} order by seq limit {_STEP}"
         while batch := self._rows(door, file, sql, after_seq):
-            for seq, kind, n, first_us, last_us, form, rules, packing, body in batch:
+            for seq, kind, n, first_us, last_us, form, rules, packing, body, written_us in batch:
                 try:
                     plain = unpack_body(packing, body)
                 except ValueError as error:
                     raise LogDamaged(file.path, f"entry {seq}: {error}") from None
-                yield Stored(door, seq, kind, n, first_us, last_us, form, rules, plain)
+                yield Stored(door, seq, kind, n, first_us, last_us, form, rules, plain, written_us)
             after_seq = batch[-1][0]
 
     def _rows(self, door: str, file: LogFile, sql: str, *parameters: int) -> list[Any]:

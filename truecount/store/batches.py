@@ -17,7 +17,7 @@ import numpy as np
 
 from truecount.log.entries import Stored
 
-from .columns import Part, slice_part, stream_of, table_of
+from .columns import Part, parts_at, stream_of, table_of
 from .deletion import Deletions
 from .errors import QueryFailed
 from .sift import Rows, copy_aside, halves, rows_of
@@ -63,14 +63,13 @@ class Batches:
     def __init__(self, tables: Tables, stopping: threading.Event) -> None:
         self._tables = tables
         self._stopping = stopping
-        self._deletions = Deletions(tables)
+        self.deletions = Deletions()
         self.totals: dict[str, int] = {}
         self.error = ""
 
     def read(self) -> list[tuple[str, int, int, int]]:
         """Each door's last batch: door, number, first and last entry."""
         self.totals = self._count_all()
-        self._deletions.read()
         found = self._tables.rows("SELECT door, batch, first_seq, last_seq FROM batches FINAL ORDER BY door")
         return [(str(door), int(batch), int(first), int(last)) for door, batch, first, last in found]
 
@@ -94,6 +93,7 @@ class Batches:
     def load(self, entries: Sequence[Stored], *, fresh: bool) -> None:
         """Put the rows of entries into the tables, whatever it takes. Returns when they were counted."""
         rows = rows_of(entries)
+        self.deletions.drop(rows)
         spans = _spans(entries)
         known = fresh
 
@@ -106,9 +106,16 @@ class Batches:
             self._check(rows, left, before, spans)
 
         self._persist(attempt, lambda: self._search(rows, spans))
-        if self._deletions.concern(rows):
-            self._persist(lambda: self._deletions.apply(rows))
-            self.totals = self._count_all()
+        taken = False
+
+        def delete() -> None:
+            nonlocal taken
+            taken = self.deletions.apply(self._tables, rows)
+
+        if any(row["deleted"] for row in rows.settings):
+            self._persist(delete)
+            if taken:
+                self.totals = self._count_all()
 
     def _persist(self, attempt: Callable[[], None], search: Callable[[], None] | None = None) -> None:
         """Do it until it is done. `search` is tried too when the reason may lie in the data."""
@@ -218,7 +225,9 @@ class Batches:
                 "set_aside": len(rows.aside),
             }
             for table, n in wanted.items():
-                counted = self._tables.rows(f"SELECT count() FROM {table} WHERE {spans.where()}")
+                # Of what a deletion further on covers, rows may still be there.
+                covered = self.deletions.where(table)
+                counted = self._tables.rows(f"SELECT count() FROM {table} WHERE {spans.where()} AND NOT {covered}")
                 if int(counted[0][0]) != n:
                     raise QueryFailed(f"{n} rows were inserted into {table}, {counted[0][0]} are there", 243)
         self.totals = after
@@ -272,8 +281,4 @@ def _without(part: Part, there: Sequence[int] | set[int]) -> list[Part]:
     """A part without the places that are there, as parts of places that follow each other."""
     if not there:
         return [part]
-    missing = np.array(sorted(set(range(part.pos, part.pos + part.n)) - set(there)), np.int64)
-    if not missing.size:
-        return []
-    runs = np.split(missing, np.flatnonzero(np.diff(missing) != 1) + 1)
-    return [slice_part(part, int(run[0]) - part.pos, int(run[-1]) + 1 - part.pos) for run in runs]
+    return parts_at(part, ~np.isin(np.arange(part.pos, part.pos + part.n), np.fromiter(there, np.int64, len(there))))

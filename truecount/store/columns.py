@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from truecount.copies import DEFAULTS, FIELDS
-from truecount.vocabulary import DIGEST_KEYS
+from truecount.vocabulary import DIGEST_KEYS, Mark
 
 DIGEST_BYTES: Final = 32
 UNREADABLE: Final = (ValueError, TypeError, OverflowError, AttributeError, pa.ArrowException)
@@ -28,16 +28,30 @@ class Part(NamedTuple):
     pos: int
     n: int
     columns: dict[str, list[Any]]
+    written_us: int = 0
+    """When the entry was written, by its writer's clock."""
 
 
 def slice_part(part: Part, first: int, last: int) -> Part:
     """The copies [first, last) of a part, for finding the one that cannot be inserted."""
     columns = {name: column[first:last] if len(column) == part.n else column for name, column in part.columns.items()}
-    return Part(part.door, part.seq, part.pos + first, last - first, columns)
+    return Part(part.door, part.seq, part.pos + first, last - first, columns, part.written_us)
+
+
+def parts_at(part: Part, stays: Any) -> list[Part]:
+    """The copies where `stays` (one truth value a copy) is true, as parts of places that follow each other."""
+    at = np.flatnonzero(stays)
+    if at.size == part.n:
+        return [part]
+    if not at.size:
+        return []
+    runs = np.split(at, np.flatnonzero(np.diff(at) != 1) + 1)
+    return [slice_part(part, int(run[0]), int(run[-1]) + 1) for run in runs]
 
 
 def table_of(parts: Sequence[Part]) -> pa.Table:
-    """One Arrow table of all copies, in order. Columns: fields of Copy that are not all default, door, seq, pos.
+    """One Arrow table of all copies, in order. Columns: fields of Copy that are not all default, door, seq, pos,
+    and imported_us where a copy is an imported one.
 
     ValueError when a value is not what its field holds; the text names the field, never the value.
     """
@@ -66,7 +80,23 @@ def table_of(parts: Sequence[Part]) -> pa.Table:
         pa.array(seqs, pa.uint64()),
         pa.array(at.astype(np.uint32), pa.uint32()),
     ]
+    if (imported := _imported(parts, sizes)) is not None:
+        names.append("imported_us")
+        arrays.append(pa.array(imported))
     return pa.Table.from_arrays(arrays, names=names)
+
+
+def _imported(parts: Sequence[Part], sizes: Any) -> Any:
+    """When each imported copy was written, 0 for the others; None where all are others."""
+    marks = _values("marks", 0, parts)
+    if marks is None:
+        return None
+    imported = (np.array(marks, np.int64) & int(Mark.IMPORTED)) != 0
+    if not imported.any():
+        return None
+    return np.where(
+        imported, np.repeat(np.fromiter((part.written_us for part in parts), np.int64, len(parts)), sizes), 0
+    )
 
 
 def _values(name: str, default: Any, parts: Sequence[Part]) -> list[Any] | None:

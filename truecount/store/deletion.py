@@ -1,67 +1,120 @@
-"""Deleted datasets: what was received for one before it was deleted is taken out of the tables, whenever it comes."""
+"""Deleted datasets: what was received for one before it was made again is in no table, whenever it is loaded.
+
+Data of the log alone decides, so the order of loading changes nothing. Of a dataset that is deleted nothing stays,
+whatever its time: a door may answer a few hits more before it knows. Of one that was made again, what came before that
+goes: a door's copy by its receipt, all else by when it was written (imported copies keep times of their own).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
+import numpy as np
+
+from truecount.log.entries import Kind, Stored, dataset_of
 from truecount.vocabulary import Mark
 
+from .columns import Part, parts_at
 from .sift import Rows
 
-if TYPE_CHECKING:
-    from .batches import Tables
+NEVER: Final = 2**63 - 1
+_TABLES: Final = {
+    "copies": "if(imported_us > 0, imported_us, received_us)",
+    "tallies": "received_us",
+    "set_aside": "received_us",
+}
+"""Each table's time that is compared with the dataset's beginning."""
 
-_TABLES: Final = ("copies", "tallies", "set_aside")
+
+class _Tables(Protocol):
+    def rows(self, sql: str) -> list[list[Any]]: ...
+    def command(self, sql: str) -> None: ...
+
+
+class _Known(NamedTuple):
+    """The newest record of a dataset."""
+
+    order: tuple[int, str, int]
+    begins_us: int
+    """Nothing from before counts; NEVER while the dataset is deleted."""
 
 
 class Deletions:
-    """The deletions that are known. Applying one again changes nothing.
+    """The datasets that were ever deleted, as the log tells."""
 
-    Imported copies keep times of their own, so for them the order of loading decides: what is loaded after the deletion
-    belongs to a new dataset of the same id, if there is one. All doors' copies go by their time of receipt.
-    """
+    def __init__(self) -> None:
+        self._newest: dict[str, _Known] = {}
+        self._begins: dict[str, int] = {}
+        self._ever: set[str] = set()
 
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-        self._deleted: dict[str, tuple[int, bool]] = {}
+    def learn(self, entries: Sequence[Stored]) -> None:
+        """Take in SETTINGS entries, in any order, any number of times. One that cannot be read tells nothing."""
+        for entry in entries:
+            if entry.kind != Kind.SETTINGS:
+                continue
+            try:
+                dataset = dataset_of(entry.body)
+            except ValueError:
+                continue
+            known = _Known((entry.last_us, entry.door, entry.seq), NEVER if dataset.deleted else dataset.created_us)
+            newest = self._newest.get(dataset.id)
+            if newest is None or newest.order < known.order:
+                self._newest[dataset.id] = newest = known
+            if dataset.deleted:
+                self._ever.add(dataset.id)
+            if dataset.id in self._ever:
+                self._begins[dataset.id] = newest.begins_us
 
-    def read(self) -> None:
-        """Learn from the settings table what was deleted, when, and whether the dataset is still deleted."""
-        found = self._tables.rows(
-            "SELECT dataset, maxIf(changed_us, deleted), argMax(deleted, (changed_us, door, seq)) FROM settings "
-            "GROUP BY dataset HAVING countIf(deleted) > 0 ORDER BY dataset"
-        )
-        self._deleted = {str(dataset): (int(at_us), bool(still)) for dataset, at_us, still in found}
-
-    def concern(self, rows: Rows) -> bool:
-        """True when a batch deletes a dataset, makes it again, or holds rows of one that was deleted."""
-        return any(row["deleted"] for row in rows.settings) or bool(self._deleted and self._touched(rows))
-
-    def apply(self, rows: Rows) -> None:
-        """Take out of the tables what these rows, which are in them, should not have put or left there."""
-        now = {str(row["dataset"]) for row in rows.settings if row["deleted"]}
-        self.read()
-        for dataset in sorted(now | self._touched(rows)):
-            at_us, still = self._deleted[dataset]
-            by_time = f"received_us <= {at_us}"
-            if dataset in now or still:
-                copies = f"({by_time} OR bitAnd(marks, {int(Mark.IMPORTED)}) != 0)"
-            else:
-                copies = f"{by_time} AND bitAnd(marks, {int(Mark.IMPORTED)}) = 0"
-            # The literal stays in a file of the mutation for a while; an id of a dataset tells nothing of anyone.
-            for table in _TABLES:
-                which = copies if table == "copies" else by_time
-                self._tables.command(
-                    f"ALTER TABLE {table} DELETE WHERE dataset = '{_escaped(dataset)}' AND {which} "
-                    "SETTINGS mutations_sync = 2"
-                )
-
-    def _touched(self, rows: Rows) -> set[str]:
-        touched = {str(row["dataset"]) for row in (*rows.tallies, *rows.settings)}
-        touched.update(row.dataset for row in rows.aside)
+    def drop(self, rows: Rows) -> None:
+        """Take out of a batch what deletions cover."""
+        if not self._begins:
+            return
+        begins = self._begins
+        parts: list[Part] = []
         for part in rows.parts:
-            touched.update(part.columns.get("dataset", ()))
-        return touched & self._deleted.keys()
+            parts += self._kept(part)
+        if len(parts) != len(rows.parts) or any(a is not b for a, b in zip(parts, rows.parts, strict=True)):
+            rows.parts, rows.table = parts, None
+        rows.tallies = [row for row in rows.tallies if row["received_us"] >= begins.get(row["dataset"], -NEVER)]
+        rows.aside = [row for row in rows.aside if row.received_us >= begins.get(row.dataset, -NEVER)]
+
+    def where(self, table: str, datasets: Collection[str] | None = None) -> str:
+        """SQL that is true for the rows of a table that deletions (of some datasets) cover; "0" for none."""
+        time = _TABLES.get(table)
+        begins = {id: us for id, us in sorted(self._begins.items()) if datasets is None or id in datasets}
+        if not time or not begins:
+            return "0"
+        # A literal stays in a file of a mutation for a while; an id of a dataset tells nothing of anyone.
+        return "(" + " OR ".join(
+            f"dataset = '{_escaped(id)}'" if us == NEVER else f"(dataset = '{_escaped(id)}' AND {time} < {us})"
+            for id, us in begins.items()
+        ) + ")"  # fmt: skip
+
+    def apply(self, tables: _Tables, rows: Rows) -> bool:
+        """Take out of the tables what was there before the deletions of this batch; False where nothing was."""
+        now = {str(row["dataset"]) for row in rows.settings if row["deleted"]} & self._begins.keys()
+        done = False
+        for table in _TABLES if now else ():
+            which = self.where(table, now)
+            if int(tables.rows(f"SELECT count() FROM {table} WHERE {which}")[0][0]):
+                tables.command(f"ALTER TABLE {table} DELETE WHERE {which} SETTINGS mutations_sync = 2")
+                done = True
+        return done
+
+    def _kept(self, part: Part) -> list[Part]:
+        """A part without the copies that deletions cover: itself where there are none."""
+        ids = part.columns.get("dataset", [""])
+        if self._begins.keys().isdisjoint(ids):
+            return [part]
+        begins = np.fromiter((self._begins.get(id, -NEVER) for id in ids), np.int64, len(ids))
+        imported = (_numbers(part, "marks") & int(Mark.IMPORTED)) != 0
+        stays = np.where(imported, part.written_us or _numbers(part, "received_us"), _numbers(part, "received_us"))
+        return parts_at(part, np.broadcast_to((begins != NEVER) & (stays >= begins), part.n))
+
+
+def _numbers(part: Part, name: str) -> Any:
+    return np.array(part.columns.get(name, [0]), np.int64)
 
 
 def _escaped(text: str) -> str:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from truecount.log.entries import Kind, Stored, dataset_of
+from truecount.log.entries import Kind, Stored
 from truecount.log.errors import LogError
 
 from .batches import WAITS_S, Batches, Stopped, Tables, say
@@ -33,7 +33,9 @@ class Log(Protocol):
     """What the loader needs of a log."""
 
     def doors(self) -> list[str]: ...
-    def read(self, door: str, after_seq: int = 0, limit_bytes: int = READ_BYTES) -> list[Stored]: ...
+    def read(
+        self, door: str, after_seq: int = 0, limit_bytes: int = READ_BYTES, kinds: Collection[int] | None = None
+    ) -> list[Stored]: ...
     def last_seq(self, door: str) -> int: ...
 
 
@@ -69,6 +71,7 @@ class Loader:
         self._positions: dict[str, int] = {}
         self._read: dict[str, int] = {}
         self._ahead: dict[str, deque[Stored]] = {}
+        self._learned: dict[str, int] = {}
         self._batch = 0
         self._current_us = clock() // 1000
         self._more = False
@@ -147,6 +150,7 @@ class Loader:
         for door, _, first, last in found:
             if door not in self._held:
                 entries += self._readable(door, lambda span=(door, first, last): self._entries_between(*span)) or []  # type: ignore[misc]
+        self._learn()
         if entries:
             self._batches.load(entries, fresh=False)
         with self._changed:
@@ -163,6 +167,7 @@ class Loader:
         entries, self._more = self._gather()
         items = sum(entry.n for entry in entries)
         if entries:
+            self._learn()
             self._batch += 1
             self._batches.write_down(self._batch, entries)
             self._batches.load(entries, fresh=True)
@@ -223,10 +228,27 @@ class Loader:
                 entry = ahead.popleft()
                 chosen.append(entry)
                 room -= entry.n
-                if entry.kind == Kind.SETTINGS and _deletes(entry):
-                    room = 0  # what comes behind it in the log may be of a new dataset of the same id
             more = more or room <= 0
         return chosen, more
+
+    def _learn(self) -> None:
+        """Learn what was deleted, from all settings in the log, however far they are loaded.
+
+        It comes after reading what is to be loaded: what made a dataset was written before anything came for it, so
+        it is known by then.
+        """
+
+        def settings(door: str) -> None:
+            end = self._log.last_seq(door)
+            after = self._learned.get(door, 0)
+            while after < end and (found := self._log.read(door, after, READ_BYTES, (Kind.SETTINGS,))):
+                self._batches.deletions.learn(found)
+                after = found[-1].seq
+            self._learned[door] = max(after, end)
+
+        for door in self._log.doors():
+            if door not in self._held:
+                self._readable(door, lambda door=door: settings(door))  # type: ignore[misc]
 
     def _readable(self, door: str, read: Callable[[], T]) -> T | None:
         """What reading a door's log gives. None when it cannot be read: that is said, the door is tried again later."""
@@ -251,10 +273,3 @@ class Loader:
             entries += [entry for entry in found if entry.seq <= last]
             after = found[-1].seq
         return entries
-
-
-def _deletes(entry: Stored) -> bool:
-    try:
-        return dataset_of(entry.body).deleted
-    except ValueError:
-        return False  # it is set aside

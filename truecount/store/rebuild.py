@@ -8,14 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from truecount.log.entries import Kind
 from truecount.log.files import sync_folder
 from truecount.log.reader import LogReader
 
 from .client import Store
+from .deletion import Deletions
 from .errors import StoreRefused
 
 NEW: Final = "store.new"
 OLD: Final = "store.old"
+_Items = dict[tuple[str, str], int]
+"""Copies by door and dataset."""
 
 
 class Rebuilt(NamedTuple):
@@ -41,10 +45,13 @@ def rebuild(folder: Path, told: Callable[[int, int], None] | None = None) -> Reb
     settle(folder)
     with LogReader(folder) as reader:
         ends = {door: reader.last_seq(door) for door in reader.doors()}
-    before = 0
+        deletions = Deletions()
+        for door in ends:
+            deletions.learn(list(reader.all(door, 0, (Kind.SETTINGS,))))
+    before: _Items = {}
     if (folder / "store").is_dir():
         with engine(folder, ["--no-upkeep", "--no-load"]) as store:
-            before = _refuse_to_shrink(store, ends)
+            before = _refuse_to_shrink(store, ends, deletions)
     shutil.rmtree(folder / NEW, ignore_errors=True)
     total = sum(ends.values())
 
@@ -56,12 +63,9 @@ def rebuild(folder: Path, told: Callable[[int, int], None] | None = None) -> Reb
     try:
         with engine(folder, ["--no-upkeep", "--store", NEW]) as store:
             wait_for_all(store, tell)
-            copies, aside, items = _counts(store)
-        if copies + items < before:
-            raise StoreRefused(
-                f"the store holds {before} copies, the log gave {copies + items}: files of the log are missing. Put "
-                "them back, then replay again; the store is as it was"
-            )
+            copies, aside = _counts(store)
+            now = _items(store)
+        _refuse_less(before, now)
     except BaseException:
         shutil.rmtree(folder / NEW, ignore_errors=True)
         raise
@@ -89,25 +93,52 @@ def _swap(folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _refuse_to_shrink(store: Store, ends: dict[str, int]) -> int:
-    """The number of copies in the store. StoreRefused when it has entries that the log has not."""
+def _refuse_to_shrink(store: Store, ends: dict[str, int], deletions: Deletions) -> _Items:
+    """What the store holds. StoreRefused when it has entries that the log has not."""
     known = {
         str(row[0]) for row in store.query_rows("SELECT name FROM system.tables WHERE database = currentDatabase()")
     }
     if not {"batches", "copies", "set_aside"} <= known:
-        return 0
+        return {}
     for door, last in store.query_rows("SELECT door, max(last_seq) FROM batches GROUP BY door ORDER BY door"):
         if last > ends.get(door, 0):
             raise StoreRefused(
-                f"the store has entries up to {last} of door {door}, the log ends at {ends.get(door, 0)}: history "
-                "would shrink. Put the missing files of the log back; the store is as it was"
+                f"the store has entries up to {last} of door {door}, the log ends at {ends.get(door, 0)}: files of the "
+                "log are missing, and history would shrink. Put them back; the store is as it was"
             )
-    copies, _, items = _counts(store)
-    return copies + items
+    return _items(store, deletions)
 
 
-def _counts(store: Store) -> tuple[int, int, int]:
-    """Copies, rows of set_aside, copies that these stand for."""
+def _refuse_less(before: _Items, now: _Items) -> None:
+    """No entry is missing (reading the log would have said so), but fewer copies of one door came out of it."""
+    for door in sorted({door for door, _ in before}):
+        had, has = (sum(n for (at, _), n in items.items() if at == door) for items in (before, now))
+        if has < had:
+            less = ", ".join(
+                f"{dataset or 'unknown'} ({n} before, {now.get((at, dataset), 0)} now)"
+                for (at, dataset), n in sorted(before.items())
+                if at == door and now.get((at, dataset), 0) < n
+            )
+            raise StoreRefused(
+                f"door {door}: the store holds {had} copies, the log gives {has}, though none of its entries is "
+                f"missing. Datasets: {less}. The store is as it was; delete its folder to have what the log gives"
+            )
+
+
+def _items(store: Store, deletions: Deletions | None = None) -> _Items:
+    """Copies, and those set aside, by door and dataset; without what `deletions` cover, loaded yet or not."""
+    found: _Items = {}
+    for table, count in (("copies", "count()"), ("set_aside", "sumIf(n, kind = 1)")):
+        covered = deletions.where(table) if deletions else "0"
+        sql = f"SELECT door, dataset, {count} FROM {table} WHERE NOT {covered} GROUP BY door, dataset"
+        for door, dataset, n in store.query_rows(sql):
+            place = (str(door), str(dataset))
+            found[place] = found.get(place, 0) + int(n)
+    return found
+
+
+def _counts(store: Store) -> tuple[int, int]:
+    """Copies, rows of set_aside."""
     (copies,) = store.query_rows("SELECT count() FROM copies")[0]
-    rows, items = store.query_rows("SELECT count(), sumIf(n, kind = 1) FROM set_aside")[0]
-    return int(copies), int(rows), int(items)
+    (rows,) = store.query_rows("SELECT count() FROM set_aside")[0]
+    return int(copies), int(rows)

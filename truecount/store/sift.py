@@ -9,7 +9,7 @@ import msgspec
 
 from truecount.copies import unpack
 from truecount.log.entries import Kind, Stored, dataset_of, split_parts, tallies_of
-from truecount.vocabulary import Reason
+from truecount.vocabulary import Mark, Reason
 
 from .columns import Part, slice_part, table_of
 
@@ -117,12 +117,13 @@ def halves(parts: list[Part]) -> tuple[list[Part], list[Part]]:
 
 
 def copy_aside(part: Part, detail: str) -> Aside:
-    """The row for a part of one copy that cannot be loaded."""
+    """The row for a part of one copy that cannot be loaded. An imported one's time is that of the import."""
+    imported = part.written_us and _number(part, "marks") & Mark.IMPORTED
     return Aside(
         _text(part, "dataset"),
         _text(part, "source"),
         _text(part, "event_name"),
-        _number(part, "received_us"),
+        part.written_us if imported else _number(part, "received_us"),
         Reason.UNREADABLE,
         detail,
         part.n,
@@ -157,7 +158,7 @@ def _read_copies(entry: Stored, rows: Rows) -> None:
             if n < 0:
                 raise ValueError("a part of an entry has a negative size")
             if n:
-                rows.parts.append(Part(entry.door, entry.seq, pos, n, columns))
+                rows.parts.append(Part(entry.door, entry.seq, pos, n, columns, entry.written_us))
             pos += n
 
 
