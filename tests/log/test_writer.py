@@ -4,9 +4,11 @@ import os
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +18,7 @@ from truecount.log import entries
 from truecount.log.entries import Entry, Erasure, Kind, Tally
 from truecount.log.errors import LogBusy, LogDamaged, LogFull
 from truecount.log.reader import LogReader
+from truecount.log.tables import pack_body, unpack_body
 from truecount.log.writer import LogWriter
 
 from .helpers import DAY_S, Clock, bodies_of, entries_of, forms_of, put, total_order, writer_of
@@ -328,3 +331,16 @@ def test_reading_changes_nothing_in_the_folder(tmp_path: Path) -> None:
 def test_a_writer_needs_no_more_than_a_path(tmp_path: Path) -> None:
     with LogWriter(tmp_path, "door-1") as writer:
         put(writer, b"x")
+
+
+def test_threads_of_one_process_that_read_at_once_get_what_was_written() -> None:
+    """zstd's objects are not for two threads at a time: one shared by the loader and upkeep gave damaged bodies."""
+    compressor = zstandard.ZstdCompressor(level=1)
+    bodies = [bytes([65 + n % 26]) * (20_000 + 977 * n) + os.urandom(30_000) for n in range(40)]
+    packed = [pack_body(body, compressor) for body in bodies]
+
+    def read_all(_: int) -> bool:
+        return all(unpack_body(*one) == body for _ in range(8) for one, body in zip(packed, bodies, strict=True))
+
+    with ThreadPoolExecutor(6) as threads:
+        assert list(threads.map(read_all, range(6))) == [True] * 6
