@@ -174,6 +174,15 @@ def test_the_side_table_has_an_address_without_its_appendix() -> None:
     assert keep_all(body, request())[1][0].private == [("203.0.113.9", "")]
 
 
+@pytest.mark.parametrize("place", ["custom_data", "app_data", "zzz"])
+def test_a_key_that_came_twice_is_kept_once(place: str) -> None:
+    raw = json.dumps(event(**{place: {"value": 1, "n": {"note": "NOTE"}}}))
+    raw = raw.replace('"note": "NOTE"', '"note":"dup.john@example.com","note":"x"')
+    (kept,) = keep_all(body_of_json(f'{{"data":[{raw}]}}'.encode()), request())[1]
+    assert "john" not in repr(kept)
+    assert '"note":"x"' in repr(kept)
+
+
 def test_the_side_table_has_no_contact_data_and_nothing_that_is_no_address() -> None:
     user = {
         "em": "a@b.de",

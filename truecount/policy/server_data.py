@@ -71,9 +71,8 @@ def read_custom_data(rows: Slice) -> None:
         rows.test_codes = [_text(code) for code in found["test_event_code"]]
     if not is_calm(joined):
         for row, text in enumerate(texts):
-            clean, removed = scrub_json(text)
+            texts[row], removed = scrub_json(text)
             if removed:
-                texts[row] = clean
                 rows.take(row, placed("custom_data", removed))
     if max(map(len, joined.translate(None, _NO_OPENERS).split(b"\x1e"))) > MAX_DEPTH:
         for row, text in enumerate(texts):
