@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from truecount.policy.digest_columns import digest_column, texts_of
 from truecount.policy.keys import MAX_TEXT, NOTHINGS, birth_date, digests, md5s, readings
+from truecount.policy.phones import _extension
 from truecount.policy.places import country_code, province_code, us_state_code
 from truecount.vocabulary import DIGEST_KEYS, RARE_DIGEST_KEYS
 
@@ -223,6 +224,12 @@ def test_any_text_gives_whole_digests_and_never_an_exception(key: str, text: str
     found, notes = digests(key, text, country)
     assert len(found) % 32 == 0
     assert not any(text.strip() and text.strip() in note for note in notes if len(text) > 12)
+
+
+@pytest.mark.parametrize("text", [" " * 200_000 + "!", "\n" * 200_000, "x " * 100_000, "5" + " " * 200_000 + "ext"])
+def test_an_extension_is_looked_for_once_in_each_run_of_spaces(text: str) -> None:
+    # Quadratic search would take hours here, and so be seen.
+    assert _extension(text) is None
 
 
 def test_a_hostile_text_costs_linear_time() -> None:

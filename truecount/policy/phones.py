@@ -15,7 +15,7 @@ CLEAR_DIGITS: Final = 11
 
 _NOT_DIGITS: Final = bytes(code for code in range(256) if not 48 <= code <= 57)
 _extension: Final = re.compile(
-    r"(?:[;,]?\s*(?:ext|extn|extension|x|#|durchwahl|poste)[.:=]?\s*\d{1,7})\s*$", re.IGNORECASE
+    r"(?:(?:[;,]|(?<!\s))\s*+(?:ext|extn|extension|x|#|durchwahl|poste)[.:=]?\s*\d{1,7})\s*$", re.IGNORECASE
 ).search
 _trunk_zero: Final = re.compile(r"\(0+\)")
 
