@@ -331,6 +331,8 @@ def test_reading_changes_nothing_in_the_folder(tmp_path: Path) -> None:
 def test_a_writer_needs_no_more_than_a_path(tmp_path: Path) -> None:
     with LogWriter(tmp_path, "door-1") as writer:
         put(writer, b"x")
+    with LogReader(tmp_path) as reader:
+        assert [stored.body for stored in reader.all("door-1")] == [b"x"]
 
 
 def test_threads_of_one_process_that_read_at_once_get_what_was_written() -> None:
