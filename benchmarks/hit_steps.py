@@ -1,4 +1,4 @@
-"""What the browser door's steps cost a hit: µs, and as a share of urllib.parse.parse_qsl of the same query.
+"""What the browser door's steps cost a hit, of 128 that came together: µs, and as a share of urllib.parse.parse_qsl.
 
     python -m benchmarks.hit_steps [--profile]
 
@@ -14,14 +14,15 @@ import timeit
 from statistics import median
 from urllib.parse import parse_qsl, urlencode
 
-from truecount.copies import Copy
 from truecount.datasets import Dataset
-from truecount.policy.browser import BROWSER_STEPS, Draft, Hit, keep_hit
+from truecount.policy.browser import BROWSER_STEPS, Hit, Receipt, keep_hits
+from truecount.policy.hit_columns import HitColumns
 
 RECEIVED_US = 1_791_212_460_500_000
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
 DATASET = Dataset(id="1234567890123456", name="BrewBeans", created_us=0)
-KEY = bytes(32)
+RECEIPT = Receipt(DATASET, RECEIVED_US, bytes(32))
+TOGETHER = 128
 
 
 def pairs(n: int) -> dict[str, str]:
@@ -54,18 +55,19 @@ def pairs(n: int) -> dict[str, str]:
 
 
 def hits(n: int = 2000) -> list[Hit]:
-    return [Hit(pairs(at), f"203.0.{at % 199}.{at % 251}", AGENT, "", "", RECEIVED_US) for at in range(n)]
+    return [Hit(pairs(at), f"203.0.{at % 199}.{at % 251}", AGENT) for at in range(n)]
 
 
 def main() -> None:
     batch = hits()
     queries = [urlencode(hit.pairs) for hit in batch]
+    runs = [batch[at : at + TOGETHER] for at in range(0, len(batch), TOGETHER)]
     assert len(batch[0].pairs) == 21
-    assert all(isinstance(keep_hit(hit, DATASET, KEY), Copy) for hit in batch)
+    assert sum(keep_hits(run, RECEIPT).n for run in runs) == len(batch)
 
     def steps() -> None:
-        for hit in batch:
-            keep_hit(hit, DATASET, KEY)
+        for run in runs:
+            keep_hits(run, RECEIPT)
 
     def parse() -> None:
         for query in queries:
@@ -79,14 +81,14 @@ def main() -> None:
     ratio = median(one / other for one, other in rounds)
     print(f"policy steps of a hit of 21 keys: {of_steps:.1f} us, {ratio:.2f} x urllib.parse.parse_qsl of its query")
     spent = dict.fromkeys((name for name, _ in BROWSER_STEPS), 0.0)
-    for hit in batch:
-        draft = Draft(hit, DATASET, KEY, "")
+    for run in runs:
+        rows = HitColumns(run, RECEIPT)
         for name, step in BROWSER_STEPS:
             start = timeit.default_timer()
-            step(draft)
+            step(rows)
             spent[name] += timeit.default_timer() - start
     for name, seconds in spent.items():
-        print(f"  {name:18} {seconds / len(batch) * 1e6:5.2f} us, the clock's own cost included")
+        print(f"  {name:18} {seconds / len(batch) * 1e6:5.2f} us")
 
 
 if __name__ == "__main__":

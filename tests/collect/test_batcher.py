@@ -84,15 +84,16 @@ def test_a_copy_that_cannot_be_packed_costs_none_of_its_neighbours(
 ) -> None:
     from truecount.collect import browser
 
-    keep = browser.keep_hit
+    keep = browser.keep_hits
 
-    def bent(*given: Any) -> Any:
-        copy = keep(*given)
-        if copy.event_id == "n2":
-            copy.marks = 1 << 70  # no number that MessagePack has
-        return copy
+    def bent(hits: Any, receipt: Any) -> Any:
+        kept = keep(hits, receipt)
+        for at, event_id in enumerate(kept.columns["event_id"]):
+            if event_id == "n2":
+                kept.columns["marks"][at] = 1 << 70  # no number that MessagePack has
+        return kept
 
-    monkeypatch.setattr(browser, "keep_hit", bent)
+    monkeypatch.setattr(browser, "keep_hits", bent)
     with running(tmp_path) as door:
         answers = answers_of(door.raw(hits("n", 5)))
         assert [answer.status for answer in answers] == [200] * 5
@@ -107,14 +108,14 @@ def test_a_copy_that_cannot_be_packed_costs_none_of_its_neighbours(
 def test_a_step_that_fails_costs_its_hit_alone(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from truecount.collect import browser
 
-    keep = browser.keep_hit
+    keep = browser.keep_hits
 
-    def bent(hit: Any, *given: Any) -> Any:
-        if hit.pairs["eid"] == "n1":
+    def bent(hits: Any, receipt: Any) -> Any:
+        if any(hit.pairs["eid"] == "n1" for hit in hits):
             raise ZeroDivisionError("raw@contact.example")
-        return keep(hit, *given)
+        return keep(hits, receipt)
 
-    monkeypatch.setattr(browser, "keep_hit", bent)
+    monkeypatch.setattr(browser, "keep_hits", bent)
     with running(tmp_path) as door:
         answers = answers_of(door.raw(hits("n", 3)))
     assert [answer.refused for answer in answers] == [None, "unreadable", None]

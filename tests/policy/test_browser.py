@@ -11,7 +11,7 @@ import pytest
 from truecount.copies import DEFAULTS, FIELDS, Copy, columns_of, pack
 from truecount.datasets import Dataset, DatasetSettings
 from truecount.policy.address import day_key
-from truecount.policy.browser import BROWSER_STEPS, Hit, keep_hit
+from truecount.policy.browser import BROWSER_STEPS, Hit, Receipt, keep_hit
 from truecount.policy.consent import LIMITED_BLANK
 from truecount.policy.scrub import scrub_id, scrub_json, scrub_text
 from truecount.vocabulary import Mark, Reason
@@ -36,8 +36,8 @@ def keep(
     **settings: Any,
 ) -> Copy | Reason:
     dataset = Dataset(id="42", name="shop", created_us=0, settings=DatasetSettings(**settings))
-    hit = Hit({"id": "42", "ev": "Purchase", **(pairs or {})}, address, agent, origin, referer, NOW_US)
-    return keep_hit(hit, dataset, KEY, purpose)
+    hit = Hit({"id": "42", "ev": "Purchase", **(pairs or {})}, address, agent, origin, referer, purpose)
+    return keep_hit(hit, Receipt(dataset, NOW_US, KEY))
 
 
 def kept(pairs: dict[str, str] | None = None, **more: Any) -> Copy:
@@ -141,7 +141,7 @@ def test_the_event_time_is_ts_while_it_lies_near_receipt(ts: object, kept_as: in
 def test_the_event_time_is_judged_by_the_clock_where_receipt_stands_ahead_of_it(ts_ms: int, kept_as: int) -> None:
     shop = Dataset(id="42", name="shop", created_us=0)
     pairs = {"id": "42", "ev": "Lead", "ts": str(NOW_MS + ts_ms)}
-    copy = keep_hit(Hit(pairs, received_us=NOW_US + 30 * DAY_MS * 1000, clock_us=NOW_US), shop, KEY)
+    copy = keep_hit(Hit(pairs), Receipt(shop, NOW_US + 30 * DAY_MS * 1000, KEY, clock_us=NOW_US))
     assert isinstance(copy, Copy)
     assert (copy.event_time_ms, copy.received_us) == (NOW_MS + kept_as, NOW_US + 30 * DAY_MS * 1000)
 
@@ -455,7 +455,7 @@ def test_a_user_agents_contact_data_is_in_no_hash_and_no_family() -> None:
     shop = Dataset(id="42", name="shop", created_us=0)
     hashes = set()
     for agent in ("John ua.john@example.com FamilyBot/1.0", "John ua.jane@example.com FamilyBot/1.0"):
-        copy = keep_hit(Hit({"id": "42", "ev": "Lead"}, "203.0.113.9", agent, received_us=NOW_US), shop, KEY)
+        copy = keep_hit(Hit({"id": "42", "ev": "Lead"}, "203.0.113.9", agent), Receipt(shop, NOW_US, KEY))
         assert isinstance(copy, Copy)
         assert copy.browser in ("", "Other")
         hashes.add(copy.weak)

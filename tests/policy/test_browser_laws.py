@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from truecount.copies import Copy, columns_of, copies_of, pack
 from truecount.datasets import Dataset, DatasetSettings
-from truecount.policy.browser import Hit, keep_hit
+from truecount.policy.browser import Hit, Receipt, keep_hit, keep_hits
+from truecount.policy.hit_columns import MOST_HITS, MOST_KEYS, apart
 from truecount.policy.hits import CLOCKS, JSON_KEYS, NAMED, TECHNICAL
 from truecount.vocabulary import DIGEST_KEYS, PLAIN_KEYS, RARE_DIGEST_KEYS, Reason
 
@@ -60,7 +61,8 @@ def test_any_hit_is_kept_or_has_a_reason(
     if named:
         pairs["ev"] = "Purchase"
     before = dict(pairs)
-    got = keep_hit(Hit(pairs, *heads, NOW_US), dataset(chosen), KEY, purpose)
+    receipt = Receipt(dataset(chosen), NOW_US, KEY)
+    got = keep_hit(Hit(pairs, *heads, purpose), receipt)
     assert pairs == before
     if isinstance(got, Copy):
         part = pack(1, columns_of([got]))
@@ -69,7 +71,40 @@ def test_any_hit_is_kept_or_has_a_reason(
         assert got.received_us == NOW_US
     else:
         assert isinstance(got, Reason)
-    assert keep_hit(Hit(pairs, *heads, NOW_US), dataset(chosen), KEY, purpose) == got
+    assert keep_hit(Hit(pairs, *heads, purpose), receipt) == got
+
+
+HITS = st.builds(
+    lambda pairs, name, heads: Hit({**pairs, "ev": name} if name else pairs, *heads),
+    st.dictionaries(
+        st.sampled_from(KEYS) | TEXT | st.sampled_from(["cd[a@b.co]", "ud[em]\0", "vdpo"]), TEXT, max_size=12
+    ),
+    st.sampled_from(["", "Purchase", "Lead", "jane@x.com"]),
+    st.tuples(st.sampled_from(["203.0.113.7", "203.0.113.8", "2001:db8::1", "?"]), TEXT, TEXT, TEXT, TEXT),
+)
+
+
+@LAWS
+@given(st.lists(HITS, min_size=1, max_size=8), SETTINGS)
+def test_hits_together_give_what_each_gives_alone(hits: list[Hit], chosen: DatasetSettings) -> None:
+    receipt = Receipt(dataset(chosen), NOW_US, KEY)
+    kept = keep_hits(hits, receipt)
+    copies = iter(copies_of(pack(kept.n, kept.columns)))
+    together = [kept.ended[at] if at in kept.ended else next(copies) for at in range(len(hits))]
+    assert together == [keep_hit(hit, receipt) for hit in hits]
+    assert len(kept.private) == kept.n
+
+
+@LAWS
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 300)), max_size=40), st.integers(0, 600))
+def test_hits_are_cut_in_order_into_runs_of_bounded_width(sizes: list[tuple[int, int]], more: int) -> None:
+    hits = [Hit({f"k{start + key}": "" for key in range(n)}) for start, n in sizes] + [Hit({"ev": "Lead"})] * more
+    runs = apart(hits)
+    assert [hit for run in runs for hit in run] == hits
+    for run in runs:
+        assert 1 <= len(run) <= MOST_HITS
+        alike = len({tuple(hit.pairs) for hit in run}) == 1
+        assert alike or len({key for hit in run for key in hit.pairs}) <= MOST_KEYS
 
 
 ENCODINGS = [
@@ -111,7 +146,7 @@ def test_no_email_survives_wherever_it_was_put(places: list[str], local: str, en
             pairs[f"cd[{text}]"] = "1"
         else:
             pairs[place] = text
-    got = keep_hit(Hit(pairs, "203.0.113.7", "Mozilla/5.0", "", "", NOW_US), dataset(), KEY)
+    got = keep_hit(Hit(pairs, "203.0.113.7", "Mozilla/5.0"), Receipt(dataset(), NOW_US, KEY))
     assert not isinstance(got, Copy) or email not in flat(got)
 
 
@@ -137,6 +172,6 @@ def test_no_phone_and_no_card_survives_but_in_ids(places: list[str], number: str
     text = around.format(quote(number, safe="") if quoted or "?" in around else number)
     pairs = dict.fromkeys(places, text)
     pairs["ev"] = "Lead"
-    got = keep_hit(Hit(pairs, "203.0.113.7", "Mozilla/5.0", "", "", NOW_US), dataset(), KEY)
+    got = keep_hit(Hit(pairs, "203.0.113.7", "Mozilla/5.0"), Receipt(dataset(), NOW_US, KEY))
     assert isinstance(got, Copy)
     assert number not in flat(got)

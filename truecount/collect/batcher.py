@@ -19,11 +19,10 @@ import msgspec
 from truecount.collect.answers import Answers
 from truecount.collect.metrics import BROWSER, SERVER, Counters
 from truecount.collect.request import Receiver, Request
-from truecount.copies import Copy, pack_copies
 from truecount.log.entries import Entry, Tally, copies_entry, tallies_entry
 from truecount.log.errors import LogFull
 from truecount.log.writer import LogWriter
-from truecount.vocabulary import Mark, Outcome, Reason
+from truecount.vocabulary import Outcome, Reason
 
 INLINE_BYTES: Final = 512 * 1024
 """Commits up to this size run in the loop: a thread costs two hand-overs and the lock of the interpreter."""
@@ -42,11 +41,19 @@ Private = tuple[str, str]
 
 
 class HitKept(msgspec.Struct, gc=False):
-    """A hit to be kept. `otherwise` gives its answer where the copy turns out to be one that cannot be packed."""
+    """A hit that is among those of a `HitsKept`."""
 
-    copy: Copy
-    private: Private
-    otherwise: Callable[[], bytes]
+
+KEPT: Final = HitKept()
+
+
+class HitsKept(msgspec.Struct, gc=False):
+    """Hits to be kept: a packed part of n copies."""
+
+    n: int
+    part: bytes
+    private: list[Private | None]
+    received_us: int
 
 
 class HitRefused(msgspec.Struct, gc=False):
@@ -82,6 +89,14 @@ Waiting = tuple[Receiver, bytes, Payload | Request | None]
 """A waiter, or a hit that is still to be judged (its answer is not known yet)."""
 
 
+class Judged(msgspec.Struct, gc=False):
+    """What the browser door decided of the hits of a turn: an answer and a payload for each, and the copies to keep."""
+
+    answers: list[bytes]
+    payloads: list[Payload]
+    kept: list[HitsKept]
+
+
 class _Batch(msgspec.Struct, gc=False):
     """One transaction in the making, and whom it answers."""
 
@@ -111,7 +126,7 @@ class Batcher:
         counters: Counters,
         *,
         queue_bytes: int,
-        judge: Callable[[Request], Waiter],
+        judge: Callable[[Sequence[Request]], Judged],
     ) -> None:
         self._loop = loop
         self._writer = writer
@@ -176,13 +191,9 @@ class Batcher:
         if self._committing or not (self.waiters or self._tallies_due):
             return
         waiting, self.waiters = self.waiters, []
-        judge = self._judge
-        waiters: list[Waiter] = [
-            judge(waiter[2]) if type(waiter[2]) is Request else waiter  # type: ignore[misc]
-            for waiter in waiting
-        ]
+        waiters, hits = self._decide(waiting)
         size, self.waiting_bytes = self.waiting_bytes, 0
-        batch = self._make(waiters)
+        batch = self._make(waiters, hits)
         if not batch.entries:
             self._finish(batch)
         elif batch.size <= INLINE_BYTES and self._mean_s <= SLOW_COMMIT_S:
@@ -196,37 +207,40 @@ class Batcher:
                 self._thread.start()
             self._jobs.put(batch)
 
-    def _make(self, waiters: list[Waiter]) -> _Batch:
+    def _decide(self, waiting: list[Waiting]) -> tuple[list[Waiter], list[HitsKept]]:
+        """Have the hits among what waits judged; the order stays."""
+        requests = [payload for _, _, payload in waiting if type(payload) is Request]
+        if not requests:
+            return waiting, []  # type: ignore[return-value]
+        judged = self._judge(requests)
+        if len(requests) == len(waiting):
+            receivers = [receiver for receiver, _, _ in waiting]
+            return list(zip(receivers, judged.answers, judged.payloads, strict=True)), judged.kept
+        decided = iter(zip(judged.answers, judged.payloads, strict=True))
+        waiters: list[Waiter] = [
+            (waiter[0], *next(decided)) if type(waiter[2]) is Request else waiter  # type: ignore[misc]
+            for waiter in waiting
+        ]
+        return waiters, judged.kept
+
+    def _make(self, waiters: list[Waiter], hits: list[HitsKept]) -> _Batch:
         now_us = self._writer.now_us()
-        hits: list[HitKept] = []
-        parts: list[bytes] = []
-        server: list[EventsKept] = []
+        first_us = min([now_us, *(kept.received_us for kept in hits)])
+        parts = [kept.part for kept in hits]
+        n = sum(kept.n for kept in hits)
+        private: list[Private | None] = [one for kept in hits for one in kept.private]
         tallies: list[Tally] = []
-        first_us = now_us
         for _, _, payload in waiters:
             kind = type(payload)
-            if kind is HitKept:
-                hits.append(payload)  # type: ignore[arg-type]
-            elif kind is EventsKept:
-                server.append(payload)  # type: ignore[arg-type]
+            if kind is EventsKept:
+                assert isinstance(payload, EventsKept)
+                tallies.extend(payload.withheld)
+                if payload.n:
+                    parts.extend(payload.parts)
+                    private.extend(payload.private or [None] * payload.n)
+                    n += payload.n
             elif kind is EventsRefused:
                 tallies.extend(payload.tallies)  # type: ignore[union-attr]
-        if hits:
-            try:
-                parts.append(pack_copies([hit.copy for hit in hits]))
-            except Exception:
-                waiters, hits, part = self._isolate(waiters)
-                if hits:
-                    parts.append(part)
-            first_us = min(first_us, hits[0].copy.received_us) if hits else first_us
-        n = len(hits)
-        private: list[Private | None] = [None if hit.copy.marks & Mark.LIMITED else hit.private for hit in hits]
-        for events in server:
-            tallies.extend(events.withheld)
-            if events.n:
-                parts.extend(events.parts)
-                private.extend(events.private or [None] * events.n)
-                n += events.n
         if self._tallies_due:
             self._tallies_due = False
             tallies.extend(
@@ -245,24 +259,6 @@ class Batcher:
             first_us = min(first_us, *(tally.received_us for tally in tallies))
         size = sum(len(entry.body) for entry in entries)
         return _Batch(waiters, entries, packed_private, size, first_us, now_us, tallies)
-
-    def _isolate(self, waiters: list[Waiter]) -> tuple[list[Waiter], list[HitKept], bytes]:
-        """A copy among the hits cannot be packed. Find it, so that it alone is refused, and none of its neighbours."""
-        kept: list[HitKept] = []
-        sorted_out: list[Waiter] = []
-        for waiter in waiters:
-            receiver, _, payload = waiter
-            if isinstance(payload, HitKept):
-                try:
-                    pack_copies([payload.copy])
-                except Exception as error:
-                    log.error("a hit was kept by the policy and cannot be packed: %s", type(error).__name__)
-                    refused = HitRefused(payload.copy.dataset, Reason.UNREADABLE)
-                    sorted_out.append((receiver, payload.otherwise(), refused))
-                    continue
-                kept.append(payload)
-            sorted_out.append(waiter)
-        return sorted_out, kept, pack_copies([hit.copy for hit in kept]) if kept else b""
 
     def _commit(self, batch: _Batch) -> None:
         start = time.perf_counter()

@@ -6,10 +6,10 @@ hit is not counted, and 503 where nothing can be stored.
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from truecount.collect.batcher import HIT_BYTES, HitKept, HitRefused, Waiter
+from truecount.collect.batcher import HIT_BYTES, KEPT, HitRefused, HitsKept, Judged, Payload
 from truecount.collect.bodies import (
     MAX_HIT,
     MULTIPART,
@@ -21,9 +21,10 @@ from truecount.collect.bodies import (
 )
 from truecount.collect.fields import fields_of
 from truecount.collect.metrics import BROWSER
-from truecount.copies import Copy
-from truecount.policy.browser import Hit, keep_hit
-from truecount.policy.visitor import agent_of
+from truecount.copies import pack
+from truecount.datasets import Dataset
+from truecount.policy.browser import Hit, Receipt, keep_hits
+from truecount.policy.hit_columns import apart
 from truecount.vocabulary import STANDARD_EVENTS, Reason
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class BrowserDoor:
     def take(self, request: Request) -> None:
         """Let a request wait for the end of this turn of the loop: `judge` decides of it with all others of the turn.
 
-        One after the other they find the processor's caches warm, which makes the steps about twice as fast.
+        Together they are columns, on which the steps take a third of the time that they take hit by hit.
         """
         door = self._door
         batcher = door.batcher
@@ -60,72 +61,106 @@ class BrowserDoor:
         request.head = request.head.copy()  # the connection reads its next request into this one
         batcher.hand_in(request.receiver, b"", request, HIT_BYTES + len(request.query) + len(request.body))
 
-    def judge(self, request: Request) -> Waiter:
-        """Decide of a hit: exactly one answer, and what is to be kept or counted, whatever came."""
+    def judge(self, requests: Sequence[Request]) -> Judged:
+        """Decide of the hits of a turn: one answer to each, and what is to be kept or counted, whatever came."""
+        answers = [b""] * len(requests)
+        payloads: list[Payload] = [KEPT] * len(requests)
+        judged = Judged(answers, payloads, [])
+        groups: dict[str, tuple[Dataset, list[int], list[Hit]]] = {}
+        for at, request in enumerate(requests):
+            read = self._read(request)
+            if isinstance(read, HitRefused):
+                payloads[at] = read
+                answers[at] = self._answer(request, read.reason)
+                continue
+            dataset, hit = read
+            group = groups.get(dataset.id)
+            if group is None:
+                group = groups[dataset.id] = (dataset, [], [])
+            group[1].append(at)
+            group[2].append(hit)
+        door = self._door
+        for dataset, places, hits in groups.values():
+            receipt = Receipt(dataset, door.now_us, door.weak_key, door.clock_us)
+            first = 0
+            for run in apart(hits):
+                self._keep(run, receipt, places[first : first + len(run)], requests, judged)
+                first += len(run)
+        return judged
+
+    def _read(self, request: Request) -> tuple[Dataset, Hit] | HitRefused:
+        """A request as a hit of a dataset, or why it is none."""
         door = self._door
         head = request.head
-        origin = head.get(b"origin", b"")
-        post = request.method == b"POST"
-        answers = door.answers
         dataset_id = ""
-        name = ""
-        kept: Copy | Reason
         try:
             pairs = fields_of(request.query.decode("utf-8", "replace"))
-            if request.too_large:
+            if request.too_large or len(request.body) > MAX_HIT:
                 dataset_id = pairs.get("id", "")
                 raise BodyRefused(Reason.BODY_TOO_LARGE, 413, "")
             if request.body:
-                if len(request.body) > MAX_HIT:
-                    dataset_id = pairs.get("id", "")
-                    raise BodyRefused(Reason.BODY_TOO_LARGE, 413, "")
                 pairs = self._with_body(pairs, request)
             dataset_id = pairs.get("id", "")
-            dataset = door.datasets.get(dataset_id)
+            dataset = door.datasets.get(dataset_id) or door.datasets.get(dataset_id.strip())
             if dataset is None:
-                dataset = door.datasets.get(dataset_id.strip())
-            if dataset is None:
-                kept = Reason.UNKNOWN_DATASET
-                dataset_id = ""
-            else:
-                name = pairs.get("ev", "")
-                address = request.address
-                agent = agent_of(head.get(b"user-agent", b"").decode("utf-8", "replace"))
-                hit = Hit(
-                    pairs,
-                    address,
-                    agent,
-                    origin.decode("utf-8", "replace"),
-                    head.get(b"referer", b"").decode("utf-8", "replace"),
-                    door.now_us,
-                    door.clock_us,
-                )
-                kept = keep_hit(hit, dataset, door.weak_key, _purpose(head))
-                if isinstance(kept, Copy):
-                    if origin or post or not request.keep:
-                        answer = answers.hit(post=post, keep=request.keep, origin=origin)
-                    else:
-                        answer = answers.pixel
-                    otherwise = partial(answers.hit, Reason.UNREADABLE, post=post, keep=request.keep, origin=origin)
-                    return request.receiver, answer, HitKept(kept, (address, agent), otherwise)
+                return HitRefused("", Reason.UNKNOWN_DATASET)
+            return dataset, Hit(
+                pairs,
+                request.address,
+                head.get(b"user-agent", b"").decode("utf-8", "replace"),
+                head.get(b"origin", b"").decode("utf-8", "replace"),
+                head.get(b"referer", b"").decode("utf-8", "replace"),
+                _purpose(head),
+            )
         except BodyRefused as refused:
-            kept = refused.reason
+            reason = refused.reason
         except ValueError:
-            kept = Reason.MALFORMED_REQUEST
-        except RecursionError:
-            kept = Reason.TOO_DEEP
+            reason = Reason.MALFORMED_REQUEST
         except Exception as error:
             # A fault of ours: this hit is refused, the next one is looked at.
-            door.fault("a hit could not be judged", error)
-            kept = Reason.UNREADABLE
-        assert isinstance(kept, Reason)
-        if dataset_id not in door.datasets:
-            dataset_id = ""
+            door.fault("a hit could not be read", error)
+            reason = Reason.UNREADABLE
+        return HitRefused(dataset_id if dataset_id in door.datasets else "", reason)
+
+    def _keep(
+        self,
+        run: Sequence[Hit],
+        receipt: Receipt,
+        places: Sequence[int],
+        requests: Sequence[Request],
+        judged: Judged,
+    ) -> None:
+        """Take hits of one dataset through the policy; where that fails, one by one, so that one costs no other."""
+        try:
+            kept = keep_hits(run, receipt)
+            if kept.n:
+                part = pack(kept.n, kept.columns)
+                judged.kept.append(HitsKept(kept.n, part, kept.private, receipt.received_us))
+            ended = kept.ended
+        except Exception as error:
+            if len(run) > 1:
+                for hit, at in zip(run, places, strict=True):
+                    self._keep((hit,), receipt, (at,), requests, judged)
+                return
+            self._door.fault("a hit could not be judged", error)
+            ended = {0: Reason.UNREADABLE}
+        pixel = self._door.answers.pixel
+        for row, at in enumerate(places):
+            request = requests[at]
+            reason = ended.get(row)
+            if reason is not None:
+                name = run[row].pairs.get("ev", "")
+                told = name if name in _TOLD_NAMES else ""
+                judged.payloads[at] = HitRefused(receipt.dataset.id, reason, told)
+            plain = reason is None and request.keep and request.method == b"GET" and b"origin" not in request.head
+            judged.answers[at] = pixel if plain else self._answer(request, reason)
+
+    def _answer(self, request: Request, reason: Reason | None) -> bytes:
+        answers = self._door.answers
         if request.too_large:
-            answer = answers.plain(413, f"A body may have {door.max_body} bytes.\n", keep=request.keep)
-            return request.receiver, answer, HitRefused(dataset_id, kept)
-        answer = answers.hit(kept, post=post, keep=request.keep, origin=origin)
-        return request.receiver, answer, HitRefused(dataset_id, kept, name if name in _TOLD_NAMES else "")
+            return answers.plain(413, f"A body may have {self._door.max_body} bytes.\n", keep=request.keep)
+        origin = request.head.get(b"origin", b"")
+        return answers.hit(reason, post=request.method == b"POST", keep=request.keep, origin=origin)
 
     def _with_body(self, pairs: dict[str, str], request: Request) -> dict[str, str]:
         """The fields of query and body; the query's win."""

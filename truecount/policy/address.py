@@ -6,7 +6,9 @@ import functools
 import hashlib
 import ipaddress
 import re
-from typing import Any, Final
+import struct
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 from truecount.policy.memo import Memo
 from truecount.policy.urls import MAX_ADDRESS, strip_appendix
@@ -15,6 +17,9 @@ DAY_US: Final = 86_400_000_000
 
 _ipv4: Final = re.compile(
     r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)", re.ASCII
+).fullmatch
+_ipv4s: Final = re.compile(
+    r"(?:(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\n)++"
 ).fullmatch
 
 
@@ -88,3 +93,33 @@ def states_of(weak_key: bytes) -> Memo[Any]:
         return hashlib.blake2b(f"{agent}\n".encode("utf-8", "surrogatepass"), key=weak_key, digest_size=8)
 
     return Memo(state, most=4096, longest=512)
+
+
+class Addresses(NamedTuple):
+    """Addresses of many events, one an event, "" for none."""
+
+    canonical: list[str]
+    shortened: list[str]
+    plain: bool
+    """All are IPv4 in their usual form."""
+
+
+def addresses_of(addresses: list[str]) -> Addresses:
+    """`canonical` and `shorten` of each, at once where all are plain."""
+    joined = "\n".join(addresses) + "\n"
+    if joined.count("\n") == len(addresses) and _ipv4s(joined):  # a line feed inside one makes two of it
+        return Addresses(addresses, [address[: address.rindex(".")] + ".0" for address in addresses], True)
+    found = [_canonicals[address] for address in addresses]
+    return Addresses(found, [_shortened[address] for address in found], False)
+
+
+def weak_column(weak_key: bytes, addresses: Addresses, agents: Sequence[str]) -> list[int]:
+    """`weak_of` of each event."""
+    if not addresses.plain or not all(agents):
+        return [weak_of(weak_key, address, agent) for address, agent in zip(addresses.canonical, agents, strict=True)]
+    states = states_of(weak_key[:64])
+    hashes = [states[agent].copy() for agent in agents]
+    for keyed, address in zip(hashes, "\n".join(addresses.canonical).encode().split(b"\n"), strict=True):
+        keyed.update(address)
+    found = list(struct.unpack(f">{len(hashes)}q", b"".join([keyed.digest() for keyed in hashes])))
+    return [one or 1 for one in found] if 0 in found else found

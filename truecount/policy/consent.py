@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from truecount.copies import FIELDS
+from truecount.copies import DEFAULTS, FIELDS, PLACE
 from truecount.datasets import DatasetSettings
 
 Fate = Literal["keep", "limit", "withhold"]
@@ -67,3 +67,12 @@ def page_of(url: str) -> str:
 def is_ldu(options: str) -> bool:
     """Whether dpo (options with commas between) asks for Limited Data Use."""
     return "LDU" in options.upper()
+
+
+def limit_row(columns: dict[str, list[Any]], row: int) -> None:
+    """Take from one copy of several what a limited one does not keep."""
+    for name in LIMITED_BLANK:
+        if name in columns:
+            columns[name][row] = DEFAULTS[PLACE[name]]
+    if "url" in columns:
+        columns["url"][row] = page_of(columns["url"][row])

@@ -10,7 +10,7 @@ import msgspec
 
 from truecount.policy.memo import Memo
 from truecount.policy.money import value_e4_of
-from truecount.policy.scrub import placed, scrub_id, scrub_node, scrub_text, suspicious
+from truecount.policy.scrub import placed, scrub_id, scrub_node, scrub_text, scrub_value, suspicious
 
 UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 """NUL and lone surrogates: no text that a store keeps."""
@@ -56,4 +56,10 @@ def _storable(value: Any) -> Any:
     return value
 
 
-AMOUNT_OF: Final[Memo[int | None]] = Memo(value_e4_of, longest=32)
+def _money_of(raw: str) -> tuple[str, tuple[str, ...], int | None]:
+    text, kinds = scrub_value("value", raw)
+    return text, kinds, value_e4_of(text)
+
+
+MONEY_OF: Final[Memo[tuple[str, tuple[str, ...], int | None]]] = Memo(_money_of, longest=32)
+"""What came as value -> its text without contact data, the kinds taken, the amount in 1/10,000."""

@@ -117,6 +117,16 @@ def single_texts(column: Sequence[Any]) -> list[str] | None:
     return list(column) if set(map(type, column)) == _ONLY_TEXTS else None
 
 
+def hashed_column(column: Sequence[str | None]) -> list[bytes] | None:
+    """Digests of a column whose texts, where there are any, are SHA-256 in hex and not of nothing; else None."""
+    texts = [text for text in column if text]
+    found = _already_hashed(texts) if texts else []
+    if found is None or len(found) == len(column):
+        return found
+    digests_left = iter(found)
+    return [next(digests_left) if text else b"" for text in column]
+
+
 def _already_hashed(column: Sequence[Any]) -> list[bytes] | None:
     texts = single_texts(column)
     if texts is None:

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from truecount.datasets import Dataset
 from truecount.policy.memo import Memo
 from truecount.policy.scrub import ID_KEYS, scrub_text
 from truecount.vocabulary import DIGEST_KEYS, KEY_ALIASES, PLAIN_KEYS, RARE_DIGEST_KEYS
@@ -23,14 +24,29 @@ class Hit(msgspec.Struct, gc=False):
     """The User-Agent header."""
     origin: str = ""
     referer: str = ""
-    received_us: int = 0
+    purpose: str = ""
+    """A Sec-Purpose, Purpose or X-Moz header."""
+
+
+class Receipt(msgspec.Struct):
+    """What hits have in common that are judged together."""
+
+    dataset: Dataset
+    received_us: int
     """Place in the log's order: never runs backwards, so it may stand ahead of the clock."""
+    weak_key: bytes
+    """`address.day_key` of the day of receipt."""
     clock_us: int | None = None
     """What the clock says, by which ages are judged; None: as received_us."""
 
+    @property
+    def now_ms(self) -> int:
+        """The time that ages are judged by."""
+        return (self.received_us if self.clock_us is None else self.clock_us) // 1000
+
 
 class Sort(IntEnum):
-    """What a key of a hit is; a place in the list that `sort_keys` fills."""
+    """What a key of a hit is."""
 
     NAMED = 0
     """Has a field of its own, read by name: id, ev, dl, ..."""

@@ -15,13 +15,18 @@ _name: Final = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _address: Final = re.compile(r"\[[0-9a-f:.]+\]").fullmatch
 
 
+def restricts(settings: DatasetSettings) -> bool:
+    """Whether a dataset has any traffic permission."""
+    return bool(settings.blocked_domains or settings.allowed_domains or settings.allowed_origins)
+
+
 def refusal_of(pages: Iterable[str], settings: DatasetSettings) -> Reason | None:
     """Why an event may not come from where it comes from; None where it may.
 
     `pages` are URLs or origins that say where the event happened, the most telling first: the first with a host counts.
     The blocked domains are looked at first. Where none has a host, an allow list refuses and a block list does not.
     """
-    if not (settings.blocked_domains or settings.allowed_domains or settings.allowed_origins):
+    if not restricts(settings):
         return None
     page = next((url for url in pages if host_of(url)), "")
     host = host_as_sent(page)

@@ -144,6 +144,8 @@ def scrub_url(url: str) -> tuple[str, tuple[str, ...]]:
     """
     if not suspicious(url):
         return url, ()
+    if not has_at(url) and not suspicious(_values_of_ids("", url)):
+        return url, ()  # the usual case: it was a click id or a campaign's number that looked like one
     found: set[str] = set()
     # As an HTML entity an @ would be cut in parts by its own & and ;.
     whole = _html_at.sub("@", url) if "&" in url else url
@@ -300,6 +302,9 @@ def _in_order(found: set[str]) -> tuple[str, ...]:
     return tuple(kind for kind in (EMAIL, PHONE, CARD) if kind in found)
 
 
+_values_of_ids: Final = re.compile(
+    rf"(?<=[/?&#;=])(?:{'|'.join(sorted(map(re.escape, ID_KEYS)))})=[^/?&#;=]*+", re.IGNORECASE | re.ASCII
+).sub
 _parts_of_url: Final = re.compile(r"([/?&#;=])").split
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import struct
-from collections.abc import Sequence
 from typing import Any, Final
 
-from truecount.policy.address import canonical, shorten, states_of, weak_of
+from truecount.policy.address import addresses_of, weak_column
 from truecount.policy.coerce import MAX_UNKNOWN
 from truecount.policy.digest_columns import digest_column, single_texts, texts_of
 from truecount.policy.keys import MUST_BE_HASHED, digests, is_hashed, md5s
@@ -16,16 +14,12 @@ from truecount.policy.places import country_code
 from truecount.policy.scrub import scrub_id
 from truecount.policy.slices import SEPARATOR, Slice, values
 from truecount.policy.urls import strip_appendix
-from truecount.policy.visitor import agent_of, visitor_of
+from truecount.policy.visitor import JUDGED
 from truecount.vocabulary import DIGEST_KEYS, PLAIN_KEYS, RARE_DIGEST_KEYS, Mark, Reason, Visitor
 
 YEAR_US: Final = 31_556_952_000_000
 
 _country: Final[Memo[str]] = Memo(lambda text: country_code(text) if len(text) < 64 else "", most=4096, longest=64)
-_ipv4s: Final = re.compile(
-    r"(?:(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\n)++"
-).fullmatch
-_judged: Final = Memo(lambda agent: _words_of(agent_of(agent)), most=4096, longest=512)
 _UNMARKED: Final = frozenset((Visitor.PERSON.value, Visitor.UNKNOWN.value))
 _browser_ids: Final = re.compile(rf"(?:fb\.[0-9]{{1,2}}\.[0-9]{{1,20}}\.[A-Za-z0-9_-]++{SEPARATOR})++").fullmatch
 
@@ -33,18 +27,13 @@ _browser_ids: Final = re.compile(rf"(?:fb\.[0-9]{{1,2}}\.[0-9]{{1,20}}\.[A-Za-z0
 def find_visitors(rows: Slice) -> None:
     """Who is at the other end: shortened address, weak hash, browser family and kind of visitor."""
     user, columns = rows.user, rows.columns
-    plain = False
+    addresses = None
     if "client_ip_address" in user:
-        rows.addresses = values(user["client_ip_address"])
-        joined = "\n".join(rows.addresses) + "\n"
-        plain = joined.count("\n") == rows.n and _ipv4s(joined) is not None  # a line feed inside one makes two of it
-        if plain:
-            columns["address"] = [address[: address.rindex(".")] + ".0" for address in rows.addresses]
-        else:
-            rows.addresses = list(map(canonical, rows.addresses))
-            columns["address"] = list(map(shorten, rows.addresses))
+        addresses = addresses_of(values(user["client_ip_address"]))
+        rows.addresses = addresses.canonical
+        columns["address"] = addresses.shortened
     if "client_user_agent" in user:
-        judged = [_judged[agent] for agent in values(user["client_user_agent"])]
+        judged = [JUDGED[agent] for agent in values(user["client_user_agent"])]
         rows.agents = [agent for agent, _, _ in judged]
         columns["browser"] = [family for _, family, _ in judged]
         columns["visitor"] = kinds = [kind for _, _, kind in judged]
@@ -56,25 +45,8 @@ def find_visitors(rows: Slice) -> None:
                     rows.mark(row, Mark.BOT)
     else:
         columns["visitor"] = [Visitor.UNKNOWN.value] * rows.n
-    if rows.addresses is not None and rows.agents is not None:
-        columns["weak"] = weak_column(rows.request.weak_key, rows.addresses, rows.agents, plain)
-
-
-def _words_of(agent: str) -> tuple[str, str, str]:
-    family, kind = visitor_of(agent)
-    return agent, family, kind.value
-
-
-def weak_column(weak_key: bytes, addresses: Sequence[str], agents: Sequence[str], plain: bool) -> list[int]:
-    """`address.weak_of` of each event. `plain`: all are IPv4 in their usual form, and need no further look."""
-    if not plain or not all(agents):
-        return [weak_of(weak_key, address, agent) for address, agent in zip(addresses, agents, strict=True)]
-    states = states_of(weak_key[:64])
-    hashes = [states[agent].copy() for agent in agents]
-    for keyed, address in zip(hashes, "\n".join(addresses).encode().split(b"\n"), strict=True):
-        keyed.update(address)
-    found = list(struct.unpack(f">{len(hashes)}q", b"".join([keyed.digest() for keyed in hashes])))
-    return [one or 1 for one in found] if 0 in found else found
+    if addresses is not None and rows.agents is not None:
+        columns["weak"] = weak_column(rows.request.weak_key, addresses, rows.agents)
 
 
 def hash_keys(rows: Slice) -> None:

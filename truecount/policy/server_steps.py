@@ -2,59 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Final
+from functools import partial
 
-from truecount.copies import DEFAULTS, PLACE
 from truecount.policy.calm import is_calm
-from truecount.policy.consent import LIMITED_BLANK, consent_of, fate_of, is_ldu, page_of
+from truecount.policy.consent import consent_of, fate_of, is_ldu, limit_row
 from truecount.policy.loose_json import is_true
-from truecount.policy.memo import Memo
-from truecount.policy.scrub import scrub_text, scrub_url
+from truecount.policy.pages import clean_urls, landings_of
+from truecount.policy.scrub import scrub_text
 from truecount.policy.server_data import ids_of, scrubbed
 from truecount.policy.slices import SEPARATOR, Slice, values
-from truecount.policy.urls import fbc_of, landing_of, strip_appendix
+from truecount.policy.urls import fbc_of
 from truecount.vocabulary import Mark
-
-_landings: Final = Memo(landing_of, most=4096, longest=256)
-_signs_of_a_landing: Final = ("utm_", "clid=", "campaign_id=", "braid=")
 
 
 def read_pages(rows: Slice) -> None:
     """Read page and referrer without contact data; the campaign that brought the visit; fbc from the click id."""
-    pages = rows.sent.get("event_source_url")
-    if pages is not None:
-        urls = _urls(rows, "url", values(pages))
-        rows.columns["url"] = urls
-        joined = SEPARATOR.join(urls)
-        if any(sign in joined for sign in _signs_of_a_landing):
-            _read_landings(rows, urls)
-    if "referrer_url" in rows.sent:
-        rows.columns["referrer"] = _urls(rows, "referrer", values(rows.sent["referrer_url"]))
-
-
-def _urls(rows: Slice, name: str, urls: list[str]) -> list[str]:
-    joined = SEPARATOR.join(urls)
-    if ".A" in joined or " " in joined:
-        urls = [strip_appendix(url.strip(), "url") for url in urls]
-    if not is_calm(joined.encode()):
-        for row, url in enumerate(urls):
-            clean, kinds = scrub_url(url) if not is_calm(url.encode()) else (url, ())
-            if kinds:
-                urls[row] = clean
-                rows.take(row, [f"{name}:{kind}" for kind in kinds])
-    return urls
-
-
-def _read_landings(rows: Slice, urls: list[str]) -> None:
+    for key, name in (("event_source_url", "url"), ("referrer_url", "referrer")):
+        if key in rows.sent:
+            take = partial(_take, rows, name)
+            rows.columns[name] = clean_urls(values(rows.sent[key]), take)
+    landings = landings_of(rows.columns.get("url", ()))
+    if not landings:
+        return
     campaigns, sources = [""] * rows.n, [""] * rows.n
     clicks = rows.columns.get("fbc") or [""] * rows.n
     derived = False
-    landings = [
-        # The part from the first utm_ on repeats from visit to visit; a click id never does.
-        (row, landing_of(url) if "id=" in url else _landings[url[max(url.find("utm_") - 1, 0) :]])
-        for row, url in enumerate(urls)
-        if "utm_" in url or "clid=" in url or "campaign_id=" in url or "braid=" in url
-    ]
     for row, landing in landings:
         campaigns[row], sources[row] = landing.campaign, landing.campaign_source
         if landing.fbclid and not clicks[row]:
@@ -63,6 +35,10 @@ def _read_landings(rows: Slice, urls: list[str]) -> None:
     rows.columns["campaign"], rows.columns["campaign_source"] = campaigns, sources
     if derived:
         rows.columns["fbc"] = clicks
+
+
+def _take(rows: Slice, name: str, row: int, kinds: tuple[str, ...]) -> None:
+    rows.take(row, [f"{name}:{kind}" for kind in kinds])
 
 
 def read_event_ids(rows: Slice) -> None:
@@ -128,11 +104,7 @@ def apply_consent(rows: Slice) -> None:
 
 
 def _limit(rows: Slice, row: int) -> None:
-    for name in LIMITED_BLANK:
-        if name in rows.columns:
-            rows.columns[name][row] = DEFAULTS[PLACE[name]]
-    if "url" in rows.columns:
-        rows.columns["url"][row] = page_of(rows.columns["url"][row])
+    limit_row(rows.columns, row)
     for side in ("addresses", "agents"):
         texts = getattr(rows, side)
         if texts is not None:

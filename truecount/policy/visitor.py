@@ -122,6 +122,16 @@ def visitor_of(agent: str) -> tuple[str, Visitor]:
     return _judged[agent]
 
 
+def _judge_clean(agent: str) -> tuple[str, str, str]:
+    clean = agent_of(agent)
+    family, kind = visitor_of(clean)
+    return clean, family, kind.value
+
+
+JUDGED: Final[Memo[tuple[str, str, str]]] = Memo(_judge_clean, most=8192, longest=MAX_AGENT)
+"""User agent as it came -> as it may be kept, browser family, kind of visitor."""
+
+
 def is_prefetch(purpose: str) -> bool:
     """Whether a Sec-Purpose, Purpose or X-Moz header says that no person looks at the page yet."""
     purpose = purpose.lower()
