@@ -55,14 +55,15 @@ def pairs(n: int) -> dict[str, str]:
 
 
 def hits(n: int = 2000) -> list[Hit]:
-    return [Hit(pairs(at), f"203.0.{at % 199}.{at % 251}", AGENT) for at in range(n)]
+    keys = tuple(pairs(0))
+    return [Hit(keys, list(pairs(at).values()), f"203.0.{at % 199}.{at % 251}", AGENT) for at in range(n)]
 
 
 def main() -> None:
     batch = hits()
-    queries = [urlencode(hit.pairs) for hit in batch]
+    queries = [urlencode(dict(zip(hit.keys, hit.values, strict=True))) for hit in batch]
     runs = [batch[at : at + TOGETHER] for at in range(0, len(batch), TOGETHER)]
-    assert len(batch[0].pairs) == 21
+    assert len(batch[0].keys) == 21
     assert sum(keep_hits(run, RECEIPT).n for run in runs) == len(batch)
 
     def steps() -> None:

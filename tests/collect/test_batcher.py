@@ -111,7 +111,7 @@ def test_a_step_that_fails_costs_its_hit_alone(tmp_path: Any, monkeypatch: pytes
     keep = browser.keep_hits
 
     def bent(hits: Any, receipt: Any) -> Any:
-        if any(hit.pairs["eid"] == "n1" for hit in hits):
+        if any(hit.get("eid") == "n1" for hit in hits):
             raise ZeroDivisionError("raw@contact.example")
         return keep(hits, receipt)
 

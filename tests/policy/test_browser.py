@@ -25,6 +25,10 @@ JANE = "john_smith@gmail.com"
 JANE_HASH = "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"
 
 
+def hit_of(pairs: dict[str, str], *heads: str) -> Hit:
+    return Hit(tuple(pairs), list(pairs.values()), *heads)
+
+
 def keep(
     pairs: dict[str, str] | None = None,
     *,
@@ -36,7 +40,7 @@ def keep(
     **settings: Any,
 ) -> Copy | Reason:
     dataset = Dataset(id="42", name="shop", created_us=0, settings=DatasetSettings(**settings))
-    hit = Hit({"id": "42", "ev": "Purchase", **(pairs or {})}, address, agent, origin, referer, purpose)
+    hit = hit_of({"id": "42", "ev": "Purchase", **(pairs or {})}, address, agent, origin, referer, purpose)
     return keep_hit(hit, Receipt(dataset, NOW_US, KEY))
 
 
@@ -141,7 +145,7 @@ def test_the_event_time_is_ts_while_it_lies_near_receipt(ts: object, kept_as: in
 def test_the_event_time_is_judged_by_the_clock_where_receipt_stands_ahead_of_it(ts_ms: int, kept_as: int) -> None:
     shop = Dataset(id="42", name="shop", created_us=0)
     pairs = {"id": "42", "ev": "Lead", "ts": str(NOW_MS + ts_ms)}
-    copy = keep_hit(Hit(pairs), Receipt(shop, NOW_US + 30 * DAY_MS * 1000, KEY, clock_us=NOW_US))
+    copy = keep_hit(hit_of(pairs), Receipt(shop, NOW_US + 30 * DAY_MS * 1000, KEY, clock_us=NOW_US))
     assert isinstance(copy, Copy)
     assert (copy.event_time_ms, copy.received_us) == (NOW_MS + kept_as, NOW_US + 30 * DAY_MS * 1000)
 
@@ -455,7 +459,7 @@ def test_a_user_agents_contact_data_is_in_no_hash_and_no_family() -> None:
     shop = Dataset(id="42", name="shop", created_us=0)
     hashes = set()
     for agent in ("John ua.john@example.com FamilyBot/1.0", "John ua.jane@example.com FamilyBot/1.0"):
-        copy = keep_hit(Hit({"id": "42", "ev": "Lead"}, "203.0.113.9", agent), Receipt(shop, NOW_US, KEY))
+        copy = keep_hit(hit_of({"id": "42", "ev": "Lead"}, "203.0.113.9", agent), Receipt(shop, NOW_US, KEY))
         assert isinstance(copy, Copy)
         assert copy.browser in ("", "Other")
         hashes.add(copy.weak)

@@ -43,6 +43,10 @@ TEXT = st.text(st.characters(), max_size=30) | st.sampled_from([
 ])  # fmt: skip
 
 
+def hit_of(pairs: dict[str, str], *heads: str) -> Hit:
+    return Hit(tuple(pairs), list(pairs.values()), *heads)
+
+
 def dataset(chosen: DatasetSettings = DEFAULT) -> Dataset:
     return Dataset(id="42", name="shop", created_us=0, settings=chosen)
 
@@ -62,7 +66,7 @@ def test_any_hit_is_kept_or_has_a_reason(
         pairs["ev"] = "Purchase"
     before = dict(pairs)
     receipt = Receipt(dataset(chosen), NOW_US, KEY)
-    got = keep_hit(Hit(pairs, *heads, purpose), receipt)
+    got = keep_hit(hit_of(pairs, *heads, purpose), receipt)
     assert pairs == before
     if isinstance(got, Copy):
         part = pack(1, columns_of([got]))
@@ -71,11 +75,11 @@ def test_any_hit_is_kept_or_has_a_reason(
         assert got.received_us == NOW_US
     else:
         assert isinstance(got, Reason)
-    assert keep_hit(Hit(pairs, *heads, purpose), receipt) == got
+    assert keep_hit(hit_of(pairs, *heads, purpose), receipt) == got
 
 
 HITS = st.builds(
-    lambda pairs, name, heads: Hit({**pairs, "ev": name} if name else pairs, *heads),
+    lambda pairs, name, heads: hit_of({**pairs, "ev": name} if name else pairs, *heads),
     st.dictionaries(
         st.sampled_from(KEYS) | TEXT | st.sampled_from(["cd[a@b.co]", "ud[em]\0", "vdpo"]), TEXT, max_size=12
     ),
@@ -98,13 +102,13 @@ def test_hits_together_give_what_each_gives_alone(hits: list[Hit], chosen: Datas
 @LAWS
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 300)), max_size=40), st.integers(0, 600))
 def test_hits_are_cut_in_order_into_runs_of_bounded_width(sizes: list[tuple[int, int]], more: int) -> None:
-    hits = [Hit({f"k{start + key}": "" for key in range(n)}) for start, n in sizes] + [Hit({"ev": "Lead"})] * more
+    hits = [hit_of({f"k{start + key}": "" for key in range(n)}) for start, n in sizes] + [hit_of({"ev": "Lead"})] * more
     runs = apart(hits)
     assert [hit for run in runs for hit in run] == hits
     for run in runs:
         assert 1 <= len(run) <= MOST_HITS
-        alike = len({tuple(hit.pairs) for hit in run}) == 1
-        assert alike or len({key for hit in run for key in hit.pairs}) <= MOST_KEYS
+        alike = len({hit.keys for hit in run}) == 1
+        assert alike or len({key for hit in run for key in hit.keys}) <= MOST_KEYS
 
 
 ENCODINGS = [
@@ -146,7 +150,7 @@ def test_no_email_survives_wherever_it_was_put(places: list[str], local: str, en
             pairs[f"cd[{text}]"] = "1"
         else:
             pairs[place] = text
-    got = keep_hit(Hit(pairs, "203.0.113.7", "Mozilla/5.0"), Receipt(dataset(), NOW_US, KEY))
+    got = keep_hit(hit_of(pairs, "203.0.113.7", "Mozilla/5.0"), Receipt(dataset(), NOW_US, KEY))
     assert not isinstance(got, Copy) or email not in flat(got)
 
 
@@ -172,6 +176,6 @@ def test_no_phone_and_no_card_survives_but_in_ids(places: list[str], number: str
     text = around.format(quote(number, safe="") if quoted or "?" in around else number)
     pairs = dict.fromkeys(places, text)
     pairs["ev"] = "Lead"
-    got = keep_hit(Hit(pairs, "203.0.113.7", "Mozilla/5.0"), Receipt(dataset(), NOW_US, KEY))
+    got = keep_hit(hit_of(pairs, "203.0.113.7", "Mozilla/5.0"), Receipt(dataset(), NOW_US, KEY))
     assert isinstance(got, Copy)
     assert number not in flat(got)

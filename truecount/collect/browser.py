@@ -19,7 +19,7 @@ from truecount.collect.bodies import (
     multipart_fields,
     unpacked,
 )
-from truecount.collect.fields import fields_of
+from truecount.collect.fields import read_query
 from truecount.collect.metrics import BROWSER
 from truecount.copies import pack
 from truecount.datasets import Dataset
@@ -94,18 +94,20 @@ class BrowserDoor:
         head = request.head
         dataset_id = ""
         try:
-            pairs = fields_of(request.query.decode("utf-8", "replace"))
+            keys, values = read_query(request.query.decode("utf-8", "replace"))
             if request.too_large or len(request.body) > MAX_HIT:
-                dataset_id = pairs.get("id", "")
+                dataset_id = _id_of(keys, values)
                 raise BodyRefused(Reason.BODY_TOO_LARGE, 413, "")
             if request.body:
-                pairs = self._with_body(pairs, request)
-            dataset_id = pairs.get("id", "")
+                fields = self._with_body(dict(zip(keys, values, strict=True)), request)
+                keys, values = tuple(fields), list(fields.values())
+            dataset_id = _id_of(keys, values)
             dataset = door.datasets.get(dataset_id) or door.datasets.get(dataset_id.strip())
             if dataset is None:
                 return HitRefused("", Reason.UNKNOWN_DATASET)
             return dataset, Hit(
-                pairs,
+                keys,
+                values,
                 request.address,
                 head.get(b"user-agent", b"").decode("utf-8", "replace"),
                 head.get(b"origin", b"").decode("utf-8", "replace"),
@@ -149,7 +151,7 @@ class BrowserDoor:
             request = requests[at]
             reason = ended.get(row)
             if reason is not None:
-                name = run[row].pairs.get("ev", "")
+                name = run[row].get("ev")
                 told = name if name in _TOLD_NAMES else ""
                 judged.payloads[at] = HitRefused(receipt.dataset.id, reason, told)
             plain = reason is None and request.keep and request.method == b"GET" and b"origin" not in request.head
@@ -186,6 +188,10 @@ class BrowserDoor:
         return answers.plain(
             405, "A hit is sent with GET or POST.\n", extra=b"Allow: GET, HEAD, POST, OPTIONS\r\n", keep=keep
         )
+
+
+def _id_of(keys: tuple[str, ...], values: Sequence[str]) -> str:
+    return values[keys.index("id")] if "id" in keys else ""
 
 
 def _purpose(head: dict[bytes, bytes]) -> str:

@@ -31,18 +31,18 @@ def strip_unstorable(rows: HitColumns) -> None:
     """NUL and lone surrogates are no text that a store keeps: they go. From the user agent contact data goes too."""
     text = _text_of(rows)
     if (not text.isascii() or "\0" in text) and UNSTORABLE.search(text):
-        for row, pairs in enumerate(rows.pairs):
-            if any(map(UNSTORABLE.search, pairs.values())):
-                rows.pairs[row] = {key: UNSTORABLE.sub("", value) for key, value in pairs.items()}
+        for row, values_of_hit in enumerate(rows.texts):
+            if any(map(UNSTORABLE.search, values_of_hit)):
+                rows.texts[row] = [UNSTORABLE.sub("", value) for value in values_of_hit]
                 rows.note(row, "unstorable_text")
         text = _text_of(rows)
     rows.at = has_at(text)
-    rows.sent = columns_of(rows.pairs)
+    rows.sent = columns_of(rows)
     rows.agents = [JUDGED[hit.agent][0] for hit in rows.hits]
 
 
 def _text_of(rows: HitColumns) -> str:
-    return SEPARATOR.join(chain.from_iterable(map(dict.values, rows.pairs)))
+    return SEPARATOR.join(chain.from_iterable(rows.texts))
 
 
 def require_name(rows: HitColumns) -> None:
@@ -80,8 +80,9 @@ def check_permissions(rows: HitColumns) -> None:
     """
     if not restricts(rows.settings):
         return
-    for row, (hit, pairs) in enumerate(zip(rows.hits, rows.pairs, strict=True)):
-        pages = (pairs.get("dl", ""), hit.origin, hit.referer)
+    pages_told = values(rows.sent.get("dl") or [None] * rows.n)
+    for row, (hit, page) in enumerate(zip(rows.hits, pages_told, strict=True)):
+        pages = (page, hit.origin, hit.referer)
         reason = refusal_of(pages, rows.settings)
         if reason is None and hit.origin:
             reason = refusal_of((hit.origin, *pages), rows.settings)
@@ -130,10 +131,10 @@ def sort_keys(rows: HitColumns) -> None:
 def _last_of(rows: HitColumns, keys: list[str]) -> Column:
     """The column of a name that came in several spellings: of each hit the one that it said last."""
     merged: Column = [None] * rows.n
-    for row, pairs in enumerate(rows.pairs):
-        for key in pairs:
+    for row, (hit, texts) in enumerate(zip(rows.hits, rows.texts, strict=True)):
+        for key, text in zip(hit.keys, texts, strict=True):
             if key in keys:
-                merged[row] = pairs[key]
+                merged[row] = text
     return merged
 
 
@@ -141,8 +142,8 @@ def _sort_unclean(rows: HitColumns, unclean: dict[str, Column]) -> None:
     """Keys that hold contact data or what can't be stored, by what is left of them; they never replace another."""
     cleaned = {key: scrub_text(UNSTORABLE.sub("", key)) for key in unclean}
     own: set[tuple[int, str]] = set()
-    for row, pairs in enumerate(rows.pairs):
-        for key, value in pairs.items():
+    for row, (hit, texts) in enumerate(zip(rows.hits, rows.texts, strict=True)):
+        for key, text in zip(hit.keys, texts, strict=True):
             if key not in cleaned:
                 continue
             clean, kinds = cleaned[key]
@@ -156,7 +157,7 @@ def _sort_unclean(rows: HitColumns, unclean: dict[str, Column]) -> None:
                 columns[name] = columns[name].copy() if name in columns else [None] * rows.n
             column = columns[name]
             if column[row] is None:
-                column[row] = value
+                column[row] = text
 
 
 def tell_time(rows: HitColumns) -> None:

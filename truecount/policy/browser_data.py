@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from truecount.policy.browser_checks import CLEAN_OF
 from truecount.policy.browser_people import spared
 from truecount.policy.calm import is_calm
 from truecount.policy.consent import is_ldu
-from truecount.policy.customdata import JSON_OF, MONEY_OF, json_of
+from truecount.policy.customdata import JSON_OF, MONEY_OF, Findings, json_of
 from truecount.policy.hit_columns import Column, HitColumns, objects_of, values
 from truecount.policy.hits import Sort
 from truecount.policy.money import currency_of
@@ -76,7 +76,7 @@ def _ids(rows: HitColumns, field: str, column: Column) -> list[str]:
 
 def read_custom_data(rows: HitColumns) -> None:
     """cd[...], one level deep: texts as they came, JSON where it is expected, all of it without contact data."""
-    data: dict[str, list[Any]] = dict(rows.sorts[Sort.CUSTOM_ID])
+    data: dict[str, Column] = dict(rows.sorts[Sort.CUSTOM_ID])
     texts = rows.sorts[Sort.CUSTOM]
     money = texts.pop("value", None)
     if money is not None:
@@ -90,10 +90,9 @@ def read_custom_data(rows: HitColumns) -> None:
             for row, code in enumerate(codes):
                 if code and not read[row]:
                     rows.note(row, "unreadable:currency")
-    for name, column in sorted(rows.sorts[Sort.CUSTOM_JSON].items()):
-        data[name] = _read_json(rows, name, column)
-    if data:
-        rows.columns["custom_data"] = objects_of(data, rows.n)
+    json = {name: _read_json(rows, name, column) for name, column in sorted(rows.sorts[Sort.CUSTOM_JSON].items())}
+    if data or json:
+        rows.columns["custom_data"] = objects_of(rows, data, json)
 
 
 def _read_money(rows: HitColumns, column: Column) -> Column:
@@ -107,20 +106,22 @@ def _read_money(rows: HitColumns, column: Column) -> Column:
     return [text for text, _, _ in read]
 
 
-def _read_json(rows: HitColumns, name: str, column: Column) -> list[Any]:
-    read: Callable[[str], Any] = JSON_OF[name].__getitem__ if name in JSON_OF else partial(json_of, name)
+def _read_json(rows: HitColumns, name: str, column: Column) -> Column:
+    read: Callable[[str], tuple[str, Findings | None]] = (
+        JSON_OF[name].__getitem__ if name in JSON_OF else partial(json_of, name)
+    )
     found = [read(text) if text is not None else (None, None) for text in column]
     for row, (_, findings) in enumerate(found):
         if findings is not None:
             rows.removed.setdefault(row, []).extend(findings[0])
             for note in findings[1]:
                 rows.note(row, note)
-    return [value for value, _ in found]
+    return [json for json, _ in found]
 
 
 def keep_the_rest(rows: HitColumns) -> None:
     """Screen, versions, page metadata and unknown keys, as JSON in `extra`."""
-    rest: dict[str, list[Any]] = {}
+    rest: dict[str, Column] = {}
     technical = rows.sorts[Sort.TECHNICAL]
     joined = SEPARATOR.join(SEPARATOR.join(values(column)) for column in technical.values())
     calm = is_calm(joined.encode("utf-8", "surrogatepass"))
@@ -134,7 +135,7 @@ def keep_the_rest(rows: HitColumns) -> None:
     for name, column in sorted(rows.sorts[Sort.EXTRA].items()):
         rest[name] = _scrubbed(rows, f"extra.{name[:64]}", _inner(name), column)
     if rest:
-        rows.columns["extra"] = objects_of(rest, rows.n)
+        rows.columns["extra"] = objects_of(rows, rest, {})
 
 
 def _scrubbed(rows: HitColumns, field: str, name: str, column: Column) -> Column:

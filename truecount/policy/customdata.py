@@ -17,12 +17,13 @@ UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 
 _LISTS: Final = ("content_ids", "parameters", "Schema.org", "JSON-LD", "formFeatures")
 _decode: Final = msgspec.json.Decoder().decode
+_encode: Final = msgspec.json.Encoder().encode
 
 Findings = tuple[tuple[str, ...], tuple[str, ...]]
 
 
-def json_of(name: str, raw: str) -> tuple[Any, Findings | None]:
-    """The JSON of a key that should hold some; the scrubbed text and a note where it does not.
+def json_of(name: str, raw: str) -> tuple[str, Findings | None]:
+    """The JSON text of a key that should hold some; that of the scrubbed text, and a note, where it does not.
 
     The second part is what was taken and what is noted, None for nothing.
     """
@@ -32,14 +33,15 @@ def json_of(name: str, raw: str) -> tuple[Any, Findings | None]:
             raise ValueError(name)
         if "\\" in raw or suspicious(raw):
             value, found = scrub_node(_storable(value), name)
-            return value, ((placed("custom_data." + name, found), ()) if found else None)
-        return msgspec.Raw(raw.encode()), None
+            return _encode(value).decode(), ((placed("custom_data." + name, found), ()) if found else None)
+        return raw, None
     except (msgspec.MsgspecError, RecursionError, ValueError, TypeError):
         clean, kinds = scrub_id(raw) if name == "content_ids" else scrub_text(raw)
-        return clean, (tuple(f"custom_data.{name}:{kind}" for kind in kinds), (f"not_json:{name}",))
+        removed = tuple(f"custom_data.{name}:{kind}" for kind in kinds)
+        return _encode(clean).decode(), (removed, (f"not_json:{name}",))
 
 
-JSON_OF: Final[dict[str, Memo[tuple[Any, Findings | None]]]] = {
+JSON_OF: Final[dict[str, Memo[tuple[str, Findings | None]]]] = {
     name: Memo(functools.partial(json_of, name), most=16384, longest=256) for name in ("contents", "content_ids")
 }
 """Carts repeat; what automatic events tell does not."""

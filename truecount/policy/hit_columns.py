@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import chain
+from itertools import compress
 from typing import Any, Final
 
 import msgspec
 
 from truecount.policy.hits import Hit, Receipt, Sort
-from truecount.policy.slices import SEPARATOR
 from truecount.vocabulary import Reason
 
 MOST_HITS: Final = 256
@@ -34,7 +33,10 @@ class HitColumns:
         self.receipt = receipt
         self.dataset = receipt.dataset
         self.settings = receipt.dataset.settings
-        self.pairs = [hit.pairs for hit in hits]
+        self.texts = [hit.values for hit in hits]
+        """The values of each hit, in the order of its keys."""
+        self.groups = _groups_of(hits)
+        """Rows of hits that share their keys."""
         self.sent: dict[str, Column] = {}
         """A column a key, for keys that at least one hit has."""
         self.sorts: dict[int, dict[str, Column]] = {int(sort): {} for sort in Sort}
@@ -69,14 +71,27 @@ class HitColumns:
         self.marks[row] |= mark
 
 
-def columns_of(pairs: Sequence[dict[str, str]]) -> dict[str, Column]:
-    """Rows of keys and values as columns."""
-    shapes = dict.fromkeys(map(tuple, pairs))
-    if len(shapes) == 1:
-        (keys,) = shapes
-        return dict(zip(keys, map(list, zip(*map(dict.values, pairs), strict=True)), strict=True))
-    keys = tuple(dict.fromkeys(chain.from_iterable(shapes)))
-    return {key: [row.get(key) for row in pairs] for key in keys}
+def _groups_of(hits: Sequence[Hit]) -> list[list[int]]:
+    groups: dict[int, list[int]] = {}
+    for row, hit in enumerate(hits):
+        groups.setdefault(id(hit.keys), []).append(row)
+    return list(groups.values())
+
+
+def columns_of(rows: HitColumns) -> dict[str, Column]:
+    """Keys of hits and their values as columns."""
+    if len(rows.groups) == 1:
+        return dict(zip(rows.hits[0].keys, map(list, zip(*rows.texts, strict=True)), strict=True))
+    columns: dict[str, Column] = {}
+    for group in rows.groups:
+        parts = zip(*[rows.texts[row] for row in group], strict=True)
+        for key, part in zip(rows.hits[group[0]].keys, parts, strict=True):
+            column = columns.get(key)
+            if column is None:
+                column = columns[key] = [None] * rows.n
+            for row, text in zip(group, part, strict=True):
+                column[row] = text
+    return columns
 
 
 def values(column: Column) -> list[str]:
@@ -84,16 +99,56 @@ def values(column: Column) -> list[str]:
     return [value or "" for value in column] if None in column else column  # type: ignore[return-value]
 
 
-def objects_of(columns: dict[str, list[Any]], n: int) -> list[str]:
-    """A JSON object a row, of the columns that have a value there, by name; "" for a row without any."""
-    names = sorted(columns)
-    rows = zip(*(columns[name] for name in names), strict=True)
-    if any(None in columns[name] for name in names):
-        found = [{name: value for name, value in zip(names, row, strict=True) if value is not None} for row in rows]
-    else:
-        found = [dict(zip(names, row, strict=True)) for row in rows]
-    texts = b"\x1e".join(map(_encode, found)).decode().split(SEPARATOR)
-    return texts if all(found) else ["" if text == "{}" else text for text in texts]
+def objects_of(rows: HitColumns, texts: dict[str, Column], json: dict[str, Column]) -> list[str]:
+    """A JSON object a row, of the columns that have a value there, sorted by name; "" for a row without any.
+
+    `texts` become strings, `json` are JSON texts already. No name is in both.
+    """
+    escaped = {name: _escaped(column) for name, column in texts.items()}
+    marks = [(f"{_encode(name).decode()}:", '"' if name in escaped else "") for name in sorted({*texts, *json})]
+    columns = [escaped[name] if name in escaped else json[name] for name in sorted({*texts, *json})]
+    found = [""] * rows.n
+    for group in rows.groups:
+        whole = len(group) == rows.n
+        parts = columns if whole else [[column[row] for row in group] for column in columns]
+        there = [part.count(None) == 0 for part in parts]
+        if any(not full and part.count(None) != len(part) for full, part in zip(there, parts, strict=True)):
+            objects = _one_by_one(
+                marks, parts
+            )  # hits of the same keys differ: a key was cleaned, or came as JSON's null
+        elif any(there):
+            form = ",".join(
+                f"{label.replace('%', '%%')}{quote}%s{quote}"
+                for (label, quote), full in zip(marks, there, strict=True)
+                if full
+            )
+            form = f"{{{form}}}"
+            objects = [form % row for row in zip(*compress(parts, there), strict=True)]
+        else:
+            continue
+        if whole:
+            return objects
+        for row, text in zip(group, objects, strict=True):
+            found[row] = text
+    return found
+
+
+def _escaped(column: Column) -> Column:
+    """Texts as they stand between the quotes of a JSON string."""
+    joined = "".join(values(column))
+    if len(_encode(joined)) == len(joined.encode()) + 2:
+        return column
+    return [_encode(text)[1:-1].decode() if text is not None else None for text in column]
+
+
+def _one_by_one(marks: list[tuple[str, str]], parts: Sequence[Column]) -> list[str]:
+    out = []
+    for row in zip(*parts, strict=True):
+        inner = ",".join(
+            f"{label}{quote}{text}{quote}" for (label, quote), text in zip(marks, row, strict=True) if text is not None
+        )
+        out.append(f"{{{inner}}}" if inner else "")
+    return out
 
 
 def apart(hits: Sequence[Hit]) -> list[Sequence[Hit]]:
@@ -101,16 +156,15 @@ def apart(hits: Sequence[Hit]) -> list[Sequence[Hit]]:
     runs: list[Sequence[Hit]] = []
     first = 0
     keys: set[str] = set()
-    shapes: set[tuple[str, ...]] = set()
+    shapes: set[int] = set()
     for at, hit in enumerate(hits):
-        shape = tuple(hit.pairs)
-        if shape not in shapes:
-            more = keys.union(shape)
+        if id(hit.keys) not in shapes:
+            more = keys.union(hit.keys)
             if at > first and len(more) > MOST_KEYS:
                 runs.append(hits[first:at])
-                first, more, shapes = at, set(shape), set()
+                first, more, shapes = at, set(hit.keys), set()
             keys = more
-            shapes.add(shape)
+            shapes.add(id(hit.keys))
         if at + 1 - first == MOST_HITS:
             runs.append(hits[first : at + 1])
             first, keys, shapes = at + 1, set(), set()

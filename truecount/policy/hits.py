@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -15,9 +16,10 @@ from truecount.vocabulary import DIGEST_KEYS, KEY_ALIASES, PLAIN_KEYS, RARE_DIGE
 
 
 class Hit(msgspec.Struct, gc=False):
-    """One hit. `pairs`: decoded keys and values; of a key that came twice the first, the query's before the body's."""
+    """One hit: decoded keys, none twice, and their values. Hits of one shape should share one tuple of keys."""
 
-    pairs: dict[str, str]
+    keys: tuple[str, ...]
+    values: Sequence[str]
     address: str = ""
     """The visitor's address, "" where unknown."""
     agent: str = ""
@@ -26,6 +28,10 @@ class Hit(msgspec.Struct, gc=False):
     referer: str = ""
     purpose: str = ""
     """A Sec-Purpose, Purpose or X-Moz header."""
+
+    def get(self, key: str) -> str:
+        """The value of a key, "" for none."""
+        return self.values[self.keys.index(key)] if key in self.keys else ""
 
 
 class Receipt(msgspec.Struct):
