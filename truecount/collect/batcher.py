@@ -308,14 +308,11 @@ class Batcher:
     def _count(self, batch: _Batch) -> None:
         counters = self._counters
         stored = batch.error is None
-        hits = hits_lost = events = events_lost = withheld = 0
+        hits = events = events_lost = withheld = 0
         for _, _, payload in batch.waiters:
             kind = type(payload)
             if kind is HitKept:
-                if stored:
-                    hits += 1
-                else:
-                    hits_lost += 1
+                hits += 1
             elif kind is HitRefused:
                 assert isinstance(payload, HitRefused)
                 self._count_refused_hit(payload)
@@ -333,8 +330,8 @@ class Batcher:
                     counters.refuse(SERVER, payload.reason, payload.n)
                 else:
                     events_lost += payload.n
-        if hits or hits_lost:
-            counters.take(BROWSER, accepted=hits, unavailable=hits_lost)
+        if hits:
+            counters.take(BROWSER, accepted=hits if stored else 0, unavailable=0 if stored else hits)
         if events or events_lost or withheld:
             counters.take(SERVER, accepted=events, withheld=withheld, unavailable=events_lost)
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from truecount.collect.request import Request
 
 _TOLD_NAMES: Final = frozenset(STANDARD_EVENTS)
+_TAKEN: Final = frozenset((b"GET", b"POST"))
 
 
 class BrowserDoor:
@@ -50,16 +51,14 @@ class BrowserDoor:
         if not batcher.scheduled:
             door.begin_turn()
         method = request.method
-        if method not in (b"GET", b"POST"):
+        if method not in _TAKEN:
             answer = self._answer_other(method, request.keep, request.head.get(b"origin", b""))
             batcher.hand_in(request.receiver, answer, None)
-            return
-        if batcher.is_full:
+        elif batcher.is_full:
             door.counters.take(BROWSER, unavailable=1)
             batcher.hand_in(request.receiver, door.answers.hit_unavailable, None)
-            return
-        request.head = request.head.copy()  # the connection reads its next request into this one
-        batcher.hand_in(request.receiver, b"", request, HIT_BYTES + len(request.query) + len(request.body))
+        else:
+            batcher.hand_in(request.receiver, b"", request, HIT_BYTES + len(request.query) + len(request.body))
 
     def judge(self, requests: Sequence[Request]) -> Judged:
         """Decide of the hits of a turn: one answer to each, and what is to be kept or counted, whatever came."""

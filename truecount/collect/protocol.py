@@ -309,7 +309,7 @@ class DoorProtocol(HttpToolsProtocol):
         head = self._kept_head
         body = b""
         if head is None:
-            head = self._head
+            head = self._head.copy()  # the next request is read into this one
         else:
             self._kept_head = None
             if self._body:
@@ -327,8 +327,6 @@ class DoorProtocol(HttpToolsProtocol):
     def _take(self, request: Request) -> None:
         """Let its door decide of a request, once it is its turn."""
         if self._held or self._long or self._running is not None:
-            if request.head is self._head:
-                request.head = self._head.copy()
             self._held.append(_Held(request))
             self.flow.pause_reading()  # what is held back is bounded by one read
             return
