@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from tests.store.helpers import eventually
 from truecount.collect.metrics import Counters, counters_path
+from truecount.commands.intake import Chunk
 from truecount.log.errors import LogFull
+from truecount.log.files import ROLL, files_of
 from truecount.log.folder import DataFolder
+from truecount.log.upkeep import ask_to_roll
+from truecount.manager import app
 from truecount.manager.answers import changed_settings
 from truecount.manager.app import application
 from truecount.manager.engine import EngineLink
@@ -176,3 +183,21 @@ def test_an_error_behind_the_api_is_told_without_what_was_asked(
     answer = client.get("/api/datasets/77/events", headers=secret)
     assert answer.status_code == status
     assert words in answer.json()["error"] and "jane" not in answer.text
+
+
+def test_the_file_of_imported_events_is_closed_when_upkeep_asks_also_where_nothing_more_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "ROLL_EVERY_S", 0.01)
+    folder = DataFolder(tmp_path / "data")
+    secret = {"X-Truecount-Secret": folder.secret("manager")}
+    door = folder.log / "import"
+    with TestClient(application(folder, read_settings({"data": str(folder.path)}, environ={}))) as client:
+        client.post("/api/datasets", json={"name": "Shop", "id": "77"}, headers=secret)
+        chunk = Chunk(b"", b"digest", 2, 1, [], [(1, "no JSON")])
+        taken = client.post("/api/datasets/77/imports", content=msgspec.msgpack.encode(chunk), headers=secret)
+        assert taken.json()["mark"][1] == 2
+        assert [file.first for file in files_of(door)] == [1]
+        ask_to_roll(door)
+        eventually(lambda: [file.first for file in files_of(door)] == [1, 2], "the file is closed")
+        eventually(lambda: not (door / ROLL).exists(), "what was asked is done")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,17 +15,22 @@ from hypothesis import strategies as st
 
 from truecount.copies import Copy
 from truecount.datasets import Dataset
+from truecount.log import upkeep
+from truecount.log.blanking import blank_deleted
+from truecount.log.deleted import Deleted
 from truecount.log.entries import Entry, Tally, settings_entry, tallies_entry
 from truecount.log.folder import DataFolder
+from truecount.log.reader import LogReader
 from truecount.log.registry import Registry
 from truecount.log.writer import LogWriter
+from truecount.store import service
 from truecount.store.client import Store
 from truecount.store.errors import StoreRefused
 from truecount.store.loader import Loader
 from truecount.store.local import open_store, replay
 from truecount.vocabulary import Mark
 
-from .helpers import START_US, MemoryLog, Remote, a_copy, empty, entry_of, places_in
+from .helpers import START_US, MemoryLog, Remote, a_copy, digest, empty, engine, entry_of, eventually, places_in
 
 DAY_US = 86_400_000_000
 
@@ -191,6 +199,115 @@ def test_a_replay_that_would_give_less_names_door_and_dataset_and_calls_no_file_
         store.command("INSERT INTO copies (dataset, door, seq, pos) VALUES ('1001', 'import', 1, 9)")
     with pytest.raises(StoreRefused, match=r"door import: .*none of its entries is missing.*1001 \(4 before, 3 now\)"):
         replay(folder)
+
+
+def _receive(folder: Path, *numbers: int) -> None:
+    """Hits of the dataset that is deleted and of another one, in one entry; a refusal; and imported ones."""
+    with LogWriter(folder, "door-1") as writer:
+        now_us = writer.now_us()
+        copies = [a_copy(n, received_us=now_us, em=digest(f"maya {n}")) for n in numbers]
+        copies.append(a_copy(numbers[0], dataset="2002", received_us=now_us, em=digest(f"other {numbers[0]}")))
+        entries = [
+            entry_of(copies, 2),
+            tallies_entry([Tally("1001", "browser", "refused", "no_event_name", 2, now_us)]),
+        ]
+        writer.append(entries, b"203.0.113.7 Firefox", first_us=now_us, last_us=now_us)
+    _import(folder, range(numbers[0], numbers[-1] + 1))
+
+
+def _loaded(folder: Path) -> dict[str, int]:
+    with LogReader(folder) as reader:
+        return {door: reader.last_seq(door) for door in reader.doors()}
+
+
+def _blank(folder: Path) -> int:
+    """What upkeep does in the end, all of the log loaded; the number of copies blanked."""
+    deleted, n = Deleted(), 0
+    for _ in range(2):
+        upkeep.run(folder, _loaded(folder), START_US)
+        n += blank_deleted(folder, deleted).copies
+    return n
+
+
+def _everything(store: Store) -> list[bytes]:
+    return [
+        store.query_raw(f"SELECT * FROM {table} ORDER BY door, seq, pos")
+        for table in ("copies", "tallies", "settings", "set_aside")
+    ]
+
+
+def _is_somewhere(folder: Path, value: bytes) -> bool:
+    """Whether any file of a data folder holds these bytes, SQLite's WAL and the store's parts included."""
+    for place, _, names in os.walk(folder):  # the engine removes what it merged meanwhile: walk minds that, rglob not
+        for name in names:
+            try:
+                if value in (Path(place) / name).read_bytes():
+                    return True
+            except FileNotFoundError:
+                continue
+    return False
+
+
+def test_after_blanking_the_store_is_the_same_live_restarted_replayed_and_made_anew(folder: Path) -> None:
+    with Registry.open(folder) as registry:
+        registry.create("A", id="1001")
+        registry.create("B", id="2002")
+        _receive(folder, 1, 2, 3)
+        registry.delete("1001")
+        _receive(folder, 4, 5)  # by doors that did not know yet
+        registry.create("A", id="1001")
+        _receive(folder, 6, 7)
+    with open_store(folder) as store:
+        before, places = _everything(store), places_in(store)
+    assert len(places) == 2 + 2 + 3
+    assert _blank(folder) == (3 + 3) + (2 + 2)
+    for _ in range(2):
+        with open_store(folder) as store:
+            assert _everything(store) == before
+        assert replay(folder).copies == len(places)
+    shutil.rmtree(folder / "store")
+    with open_store(folder) as store:
+        assert _everything(store) == before
+    # Blanked while the store has not loaded the deletion: it is as if it had.
+    with Registry.open(folder) as registry:
+        registry.delete("1001")
+    assert _blank(folder) == 4
+    with open_store(folder) as store:
+        assert {row[0] for row in store.query_rows("SELECT dataset FROM copies")} == {"2002"}
+        after = _everything(store)
+    assert replay(folder).copies == 3
+    with open_store(folder) as store:
+        assert _everything(store) == after
+
+
+def test_while_a_server_runs_the_engine_blanks_and_no_file_of_the_folder_holds_a_digest_any_more(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "UPKEEP_EVERY_S", 0.05)
+    people = [digest(f"maya {n}") for n in (1, 2)]
+    loader = SimpleNamespace(state=lambda: SimpleNamespace(recovered=True, doors=_loaded(folder)))
+    stop = threading.Event()
+    with Registry.open(folder) as registry:
+        registry.create("A", id="1001")
+        registry.create("B", id="2002")
+        _receive(folder, 1, 2)
+        with engine(folder) as (_, store):
+            eventually(lambda: len(places_in(store)) == 5, "all is loaded")
+            assert all(_is_somewhere(folder, person) for person in people)
+            registry.delete("1001")
+            eventually(lambda: len(places_in(store)) == 1, "it is deleted")
+            running = threading.Thread(target=service._upkeep, args=(folder, loader, 7, stop))
+            running.start()
+            try:
+                for trace in (*people, b"203.0.113.7"):
+                    eventually(lambda trace=trace: not _is_somewhere(folder, trace), "its bytes are gone")
+            finally:
+                stop.set()
+                running.join()
+            assert store.query_rows("SELECT dataset, hex(em[1]) FROM copies") == [
+                ("2002", digest("other 1").hex().upper())
+            ]
+    assert _is_somewhere(folder, digest("other 1"))
 
 
 @pytest.fixture

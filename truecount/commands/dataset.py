@@ -17,7 +17,7 @@ Datasets, each one stream of measurement with an id (the pixel id) and access to
   truecount dataset create NAME [--id ID] [--token T]   make one; its token is shown once, and stored hashed
   truecount dataset list                                all of them
   truecount dataset set ID key=value ...                change settings (docs/settings.md), or name=...
-  truecount dataset delete ID --yes                     end one; reports forget it, the log keeps its events
+  truecount dataset delete ID --yes                     end one; reports, store and log forget its events
 
 `truecount dataset create --help` tells the flags of one."""
 
@@ -102,7 +102,8 @@ def set_(arguments: Sequence[str]) -> int:
 def delete(arguments: Sequence[str]) -> int:
     parser = Parser(
         "dataset delete",
-        "Delete a dataset: its tokens end, its events leave the store and all reports. The log and backups keep them.",
+        "Delete a dataset: its tokens end, its events leave the store and all reports at once, and the log within "
+        "minutes while a server runs. Backups keep them.",
     )
     parser.add_argument("dataset", metavar="ID")
     parser.flag("--yes", action="store_true", help="yes, delete it: without this flag nothing happens")
@@ -110,7 +111,7 @@ def delete(arguments: Sequence[str]) -> int:
     given = parser.read(arguments)
     if not given.yes:
         raise WrongUse(
-            f"this takes dataset {given.dataset} with all its events out of the store for good: say so with --yes"
+            f"this takes dataset {given.dataset} with all its events out of store and log for good: say so with --yes"
         )
     with books(given.data) as found:
         found.delete(given.dataset)

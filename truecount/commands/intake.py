@@ -128,6 +128,10 @@ class Intake:
         self._state.close()
         self._writer.close()
 
+    def roll_if_due(self) -> None:
+        """LogWriter.roll_if_due: an import may be the last one for long, and its file has to be closed all the same."""
+        self._writer.roll_if_due()
+
     def marks(self, dataset: Dataset) -> list[Mark]:
         """All that is known of imports into a dataset, the shortest first."""
         return [Mark(*row) for row in self._state.execute(f"{_MARK} order by bytes", (_key(dataset),))]

@@ -88,7 +88,7 @@ _dataset: Final = msgspec.msgpack.Decoder(Dataset).decode
 _erasure: Final = msgspec.msgpack.Decoder(Erasure).decode
 
 
-def join_parts(parts: Sequence[bytes]) -> bytes:
+def join_parts(parts: Sequence[bytes | memoryview]) -> bytes:
     """The body of a COPIES entry: a MessagePack array (32-bit length) of the parts, nothing copied twice."""
     return b"".join((_struct(">BI", 0xDD, len(parts)), *parts))
 

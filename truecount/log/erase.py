@@ -6,7 +6,7 @@ that no page of SQLite, no WAL and no side table remembers. The rewritten file t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import msgspec
@@ -17,7 +17,7 @@ from truecount.copies import Copy
 from .entries import Kind, join_parts, split_parts
 from .errors import LogBusy, LogDamaged
 from .files import DOOR, LogFile, doors_of, files_of, log_folder
-from .segment import LEVEL, Sealed, Segment, write_segment
+from .segment import LEVEL, Sealed, rewrite_segment
 from .upkeep import UpkeepReport, alone, ask_to_roll, close_last, seal_file, tidy
 
 Places = Mapping[int, Collection[int]]
@@ -50,7 +50,7 @@ def erase_offsets(
                 waiting.append(door)
             for file in _concerned(door_folder, places):
                 if file.closed or file.sealed:
-                    done += _rewrite(file if file.sealed else _seal(file, level), places, change, level)
+                    done += _change_places(file if file.sealed else _seal(file, level), places, change, level)
     if waiting:
         raise LogBusy(f"copies to be erased lie in files that doors still write into: {', '.join(waiting)}")
     return done
@@ -77,29 +77,18 @@ def _seal(file: LogFile, level: int) -> LogFile:
     return next(other for other in files_of(file.path.parent) if other.first == file.first)
 
 
-def _rewrite(file: LogFile, places: Places, change: Callable[[Copy], Copy], level: int) -> int:
-    segment = Segment(file.path)
+def _change_places(file: LogFile, places: Places, change: Callable[[Copy], Copy], level: int) -> int:
     done = 0
 
-    def rows() -> Iterator[Sealed]:
+    def changed(row: Sealed) -> Sealed:
         nonlocal done
-        for frame in segment.index.frames:
-            for row in segment.rows(frame):
-                positions = places.get(row.seq)
-                if positions and row.kind == Kind.COPIES:
-                    done += len(set(positions))
-                    yield _changed(file.path, row, set(positions), change)
-                else:
-                    yield row
+        positions = set(places.get(row.seq, ()))
+        if not positions or row.kind != Kind.COPIES:
+            return row
+        done += len(positions)
+        return _changed(file.path, row, positions, change)
 
-    try:
-        segment.verify()  # a damaged file must not get a new, valid checksum
-        write_segment(file.path, rows(), level=level)
-    except BaseException:
-        file.path.with_name(f"{file.path.name}.partial").unlink(missing_ok=True)
-        raise
-    finally:
-        segment.close()
+    rewrite_segment(file.path, changed, level=level)
     return done
 
 

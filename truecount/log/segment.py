@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -117,6 +117,19 @@ def _write(file: BinaryIO, rows: Iterable[Sealed], level: int, frame_bytes: int)
     return index
 
 
+def rewrite_segment(path: Path, change: Callable[[Sealed], Sealed], *, level: int = LEVEL) -> None:
+    """Write a sealed file anew, each row as `change` gives it back. The old one stays where that fails."""
+    segment = Segment(path)
+    try:
+        segment.verify()  # a damaged file must not get a new, valid checksum
+        write_segment(path, map(change, segment.all_rows()), level=level)
+    except BaseException:
+        path.with_name(path.name + PARTIAL).unlink(missing_ok=True)
+        raise
+    finally:
+        segment.close()
+
+
 class Segment:
     """A sealed file, open to read. LogDamaged where it is not what was written."""
 
@@ -141,6 +154,11 @@ class Segment:
             except (zstandard.ZstdError, msgspec.MsgspecError) as error:
                 raise LogDamaged(self.path, f"entries {frame.first_seq} to {frame.last_seq}: {error}") from None
         return self._held[1]
+
+    def all_rows(self) -> Iterator[Sealed]:
+        """All rows, a frame at a time."""
+        for frame in self.index.frames:
+            yield from self.rows(frame)
 
     def verify(self) -> None:
         """Read the whole file against its checksum."""

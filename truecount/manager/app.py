@@ -9,7 +9,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S: Final = 3.0
 """How long a question waits for an engine that is away: about twice as long as one takes to start."""
+ROLL_EVERY_S: Final = 60.0
 SECRET_HEADER: Final = "x-truecount-secret"
 GRAPH_PATH: Final = re.compile(r"/v\d+\.\d+(/|$)").match
 T = TypeVar("T")
@@ -97,6 +98,15 @@ class Manager:
         if self._intake is None:
             self._intake = Intake(self.folder, reserve_bytes=self.settings.reserve_mb * 1_000_000)
         return self._intake
+
+    async def roll_now_and_then(self) -> None:
+        """Let the log's file of imported events be closed when its day is over, or upkeep asks. Ends when cancelled."""
+        while True:
+            await asyncio.sleep(ROLL_EVERY_S)
+            async with self.importing:
+                if self._intake:
+                    with suppress(LogError, OSError):  # tried again in a minute
+                        await asyncio.to_thread(self._intake.roll_if_due)
 
     def wait_loaded(self) -> None:
         """Wait until reports know what is in the log now: a deleted dataset is gone when the command returns."""
@@ -353,9 +363,11 @@ def application(folder: DataFolder, settings: Settings, on_start: Callable[[], N
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         app.state.manager = Manager(folder, settings)
         on_start()
+        rolling = asyncio.create_task(app.state.manager.roll_now_and_then())
         try:
             yield
         finally:
+            rolling.cancel()
             app.state.manager.close()
 
     api = Router(

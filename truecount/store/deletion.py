@@ -1,24 +1,20 @@
 """Deleted datasets: what was received for one before it was made again is in no table, whenever it is loaded.
 
-Data of the log alone decides, so the order of loading changes nothing. Of a dataset that is deleted nothing stays,
-whatever its time: a door may answer a few hits more before it knows. Of one that was made again, what came before that
-goes: a door's copy by its receipt, all else by when it was written (imported copies keep times of their own).
+The rule is log.deleted's: the log alone decides, so the order of loading changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Collection
+from typing import Any, Final, Protocol
 
 import numpy as np
 
-from truecount.log.entries import Kind, Stored, dataset_of
-from truecount.vocabulary import Mark
+from truecount.log.deleted import NEVER, Deleted
 
 from .columns import Part, parts_at
 from .sift import Rows
 
-NEVER: Final = 2**63 - 1
 _TABLES: Final = {
     "copies": "if(imported_us > 0, imported_us, received_us)",
     "tallies": "received_us",
@@ -32,45 +28,14 @@ class _Tables(Protocol):
     def command(self, sql: str) -> None: ...
 
 
-class _Known(NamedTuple):
-    """The newest record of a dataset."""
-
-    order: tuple[int, str, int]
-    begins_us: int
-    """Nothing from before counts; NEVER while the dataset is deleted."""
-
-
-class Deletions:
-    """The datasets that were ever deleted, as the log tells."""
-
-    def __init__(self) -> None:
-        self._newest: dict[str, _Known] = {}
-        self._begins: dict[str, int] = {}
-        self._ever: set[str] = set()
-
-    def learn(self, entries: Sequence[Stored]) -> None:
-        """Take in SETTINGS entries, in any order, any number of times. One that cannot be read tells nothing."""
-        for entry in entries:
-            if entry.kind != Kind.SETTINGS:
-                continue
-            try:
-                dataset = dataset_of(entry.body)
-            except ValueError:
-                continue
-            known = _Known((entry.last_us, entry.door, entry.seq), NEVER if dataset.deleted else dataset.created_us)
-            newest = self._newest.get(dataset.id)
-            if newest is None or newest.order < known.order:
-                self._newest[dataset.id] = newest = known
-            if dataset.deleted:
-                self._ever.add(dataset.id)
-            if dataset.id in self._ever:
-                self._begins[dataset.id] = newest.begins_us
+class Deletions(Deleted):
+    """The datasets that were ever deleted, and what that means for tables."""
 
     def drop(self, rows: Rows) -> None:
         """Take out of a batch what deletions cover."""
-        if not self._begins:
+        if not self.begins:
             return
-        begins = self._begins
+        begins = self.begins
         parts: list[Part] = []
         for part in rows.parts:
             parts += self._kept(part)
@@ -82,7 +47,7 @@ class Deletions:
     def where(self, table: str, datasets: Collection[str] | None = None) -> str:
         """SQL that is true for the rows of a table that deletions (of some datasets) cover; "0" for none."""
         time = _TABLES.get(table)
-        begins = {id: us for id, us in sorted(self._begins.items()) if datasets is None or id in datasets}
+        begins = {id: us for id, us in sorted(self.begins.items()) if datasets is None or id in datasets}
         if not time or not begins:
             return "0"
         # A literal stays in a file of a mutation for a while; an id of a dataset tells nothing of anyone.
@@ -93,7 +58,7 @@ class Deletions:
 
     def apply(self, tables: _Tables, rows: Rows) -> bool:
         """Take out of the tables what was there before the deletions of this batch; False where nothing was."""
-        now = {str(row["dataset"]) for row in rows.settings if row["deleted"]} & self._begins.keys()
+        now = {str(row["dataset"]) for row in rows.settings if row["deleted"]} & self.begins.keys()
         done = False
         for table in _TABLES if now else ():
             which = self.where(table, now)
@@ -104,17 +69,9 @@ class Deletions:
 
     def _kept(self, part: Part) -> list[Part]:
         """A part without the copies that deletions cover: itself where there are none."""
-        ids = part.columns.get("dataset", [""])
-        if self._begins.keys().isdisjoint(ids):
+        if self.begins.keys().isdisjoint(part.columns.get("dataset", [""])):
             return [part]
-        begins = np.fromiter((self._begins.get(id, -NEVER) for id in ids), np.int64, len(ids))
-        imported = (_numbers(part, "marks") & int(Mark.IMPORTED)) != 0
-        stays = np.where(imported, part.written_us or _numbers(part, "received_us"), _numbers(part, "received_us"))
-        return parts_at(part, np.broadcast_to((begins != NEVER) & (stays >= begins), part.n))
-
-
-def _numbers(part: Part, name: str) -> Any:
-    return np.array(part.columns.get(name, [0]), np.int64)
+        return parts_at(part, np.logical_not(self.covers(part.n, part.columns, part.written_us)))
 
 
 def _escaped(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from truecount.log.entries import Kind, Stored
+from truecount.log.entries import Stored
 from truecount.log.errors import LogError
 
 from .batches import WAITS_S, Batches, Stopped, Tables, say
@@ -71,7 +71,6 @@ class Loader:
         self._positions: dict[str, int] = {}
         self._read: dict[str, int] = {}
         self._ahead: dict[str, deque[Stored]] = {}
-        self._learned: dict[str, int] = {}
         self._batch = 0
         self._current_us = clock() // 1000
         self._more = False
@@ -238,17 +237,9 @@ class Loader:
         it is known by then.
         """
 
-        def settings(door: str) -> None:
-            end = self._log.last_seq(door)
-            after = self._learned.get(door, 0)
-            while after < end and (found := self._log.read(door, after, READ_BYTES, (Kind.SETTINGS,))):
-                self._batches.deletions.learn(found)
-                after = found[-1].seq
-            self._learned[door] = max(after, end)
-
         for door in self._log.doors():
             if door not in self._held:
-                self._readable(door, lambda door=door: settings(door))  # type: ignore[misc]
+                self._readable(door, lambda door=door: self._batches.deletions.follow(self._log, door))  # type: ignore[misc]
 
     def _readable(self, door: str, read: Callable[[], T]) -> T | None:
         """What reading a door's log gives. None when it cannot be read: that is said, the door is tried again later."""

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from truecount.log.entries import Kind
 from truecount.log.files import sync_folder
 from truecount.log.reader import LogReader
 
@@ -47,7 +46,7 @@ def rebuild(folder: Path, told: Callable[[int, int], None] | None = None) -> Reb
         ends = {door: reader.last_seq(door) for door in reader.doors()}
         deletions = Deletions()
         for door in ends:
-            deletions.learn(list(reader.all(door, 0, (Kind.SETTINGS,))))
+            deletions.follow(reader, door)
     before: _Items = {}
     if (folder / "store").is_dir():
         with engine(folder, ["--no-upkeep", "--no-load"]) as store:

@@ -155,25 +155,27 @@ def _announce(path: Path, content: dict[str, int]) -> None:
 
 
 def _upkeep(folder: Path, loader: Loader, private_days: int, stop: threading.Event) -> None:
-    """Let the log seal what is loaded and forget addresses, again and again. What fails is said once."""
+    """Let the log seal what is loaded, forget addresses and blank what was deleted, again and again. What fails is said
+    once.
+    """
+    from truecount.log.blanking import blank_deleted
+    from truecount.log.deleted import Deleted
     from truecount.log.upkeep import UpkeepSettings, run
 
     said = ""
+    deleted = Deleted()
+    kept = UpkeepSettings(private_days=private_days)
     while not stop.wait(UPKEEP_EVERY_S):
+        problems: list[str] = []
         try:
             state = loader.state()
             if not state.recovered:
                 continue
-            report = run(
-                folder,
-                state.doors,
-                time.time_ns() // 1000,
-                UpkeepSettings(private_days=private_days),
-                stop=stop.is_set,
-            )
-            problem = "; ".join(report.problems)
+            problems += run(folder, state.doors, time.time_ns() // 1000, kept, stop=stop.is_set).problems
+            problems += blank_deleted(folder, deleted, stop=stop.is_set).problems
         except Exception as error:
-            problem = f"{type(error).__name__}: {error}"
+            problems.append(f"{type(error).__name__}: {error}")
+        problem = "; ".join(problems)
         if problem and problem != said:
             try:
                 print(f"upkeep: {problem}", file=sys.stderr, flush=True)
