@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from truecount.collect import fields
 from truecount.collect.bodies import (
     FREE_OF_RATIO,
     MAX_BODY,
@@ -20,7 +21,7 @@ from truecount.collect.bodies import (
     multipart_fields,
     unpacked,
 )
-from truecount.collect.fields import MAX_FIELDS, fields_of
+from truecount.collect.fields import LEARN_AFTER, MAX_FIELDS, MOST_SHAPES, fields_of
 
 quick = settings(max_examples=100, deadline=None, derandomize=True)
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -36,6 +37,16 @@ def reference(query: str) -> dict[str, str]:
     return fields
 
 
+def reference_in_order(query: str) -> dict[str, str]:
+    """The same, with what is no UTF-8 as yarl's unquoter leaves it: as it was sent."""
+    pairs = [pair.partition("=") for pair in query.replace("+", " ").split("&")]
+    fields_there: dict[str, str] = {}
+    for key, _, value in pairs:
+        fields_there.setdefault(fields.unquote(key).strip(), fields.unquote(value))
+    fields_there.pop("", None)
+    return fields_there
+
+
 @quick
 @given(st.lists(st.tuples(name, text), max_size=12), st.sampled_from([quote, quote_plus]))
 def test_fields_are_what_the_standard_library_reads(pairs: list[tuple[str, str]], escape: object) -> None:
@@ -49,6 +60,35 @@ def test_fields_are_what_the_standard_library_reads(pairs: list[tuple[str, str]]
 def test_the_first_of_a_repeated_name_wins_and_order_stays(pairs: list[tuple[str, str]]) -> None:
     query = "&".join(f"{quote(key)}={quote(value)}" for key, value in pairs)
     assert list(fields_of(query).items()) == list(reference(query).items())
+
+
+SHAPED = ["id=1&ev=Lead&cd[value]={}&eid={}", "id=1&ev=Lead&cd%5Bvalue%5D={}&eid={}", "id=1&ev=Lead& eid={}&x={}"]
+ODD = st.lists(st.sampled_from([*"&=+ a%", "%26", "%3D", "%2B", "%00", "%FF", "cd[value]"]), max_size=8).map("".join)
+
+
+@quick
+@given(st.sampled_from(SHAPED), st.lists(st.tuples(ODD, ODD), min_size=1, max_size=8))
+def test_a_query_whose_keys_came_often_is_read_as_any_other(shape: str, values: list[tuple[str, str]]) -> None:
+    fields._shapes.clear()
+    queries = [shape.format(*pair) for pair in values]
+    expected = [list(reference_in_order(query).items()) for query in queries]
+    for at in range(LEARN_AFTER + 2):
+        fields.read_query(shape.format(at, "%41"))
+    learned = [known for known in fields._shapes.values() if known.match is not None]
+    assert len(learned) == 1
+    assert fields.read_query(shape.format(1, 2))[0] is learned[0].keys
+    assert [list(fields_of(query).items()) for query in queries] == expected
+
+
+def test_shapes_are_bounded_and_only_usual_queries_are_learned() -> None:
+    fields._shapes.clear()
+    for query in ("a=1&b=2&a=3", "a=1&b", "x" * 100 + "=1&b=2&c=3", "=1&b=2&c=3"):
+        for _ in range(LEARN_AFTER + 2):
+            fields.read_query(query)
+    assert all(known.match is None for known in fields._shapes.values())
+    for at in range(2 * MOST_SHAPES):
+        fields.read_query(f"id={at}&ev=Lead&b=2")
+    assert len(fields._shapes) <= MOST_SHAPES
 
 
 @quick

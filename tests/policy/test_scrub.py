@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from truecount.policy.scrub import has_at, is_card, placed, scrub_id, scrub_json, scrub_text, scrub_url, suspicious
+from truecount.policy.scrub import (
+    ID_KEYS,
+    has_at,
+    is_card,
+    placed,
+    scrub_id,
+    scrub_json,
+    scrub_text,
+    scrub_url,
+    suspicious,
+)
 
 JANE = "jane.doe@example.com"
 JANE_HASH = hashlib.sha256(JANE.encode()).hexdigest()
@@ -316,3 +326,24 @@ def test_a_hostile_text_costs_no_more_than_its_length(text: str) -> None:
     scrub_text(text)
     scrub_url("https://s.example/?q=" + text)
     scrub_id(text)
+
+
+URL_KEYS = ["fbclid", "gclid", "xclid", "myfbclid", "utm_id", "FBCLID", "id", "note", "q", "msclkid", "utm_campaign"]
+URL_VALUES = ["", "IwAR0x", "4111111111111111", "+4915123456789", "1202100000001234", "jane@x.com", "%40", "5", "a/b"]
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(st.sampled_from("?&;#"), st.sampled_from(URL_KEYS), st.sampled_from(URL_VALUES)), max_size=5))
+def test_ids_of_a_url_spare_no_other_part_of_it(parts: list[tuple[str, str, str]]) -> None:
+    """The quick look at a URL without its ids says the same as the look at each part."""
+    url = "https://s.example/p" + "".join(f"{mark}{key}={value}" for mark, key, value in parts)
+    clean, kinds = scrub_url(url)
+    spared = {key for key in URL_KEYS if key.lower() in ID_KEYS}
+    for _, key, value in parts:
+        if key not in spared:
+            for number in ("4111111111111111", "4915123456789"):
+                assert f"{key}={value}" not in clean or number not in value
+        elif "@" not in value and "jane" not in url and "%40" not in url:
+            assert f"{key}={value}" in clean
+    assert (clean == url) == (kinds == ())
+    assert "jane" not in clean

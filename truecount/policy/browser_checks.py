@@ -14,7 +14,6 @@ from truecount.policy.memo import Memo
 from truecount.policy.permissions import refusal_of, restricts
 from truecount.policy.scrub import has_at, scrub_text
 from truecount.policy.slices import SEPARATOR
-from truecount.policy.visitor import JUDGED
 from truecount.vocabulary import FUTURE_LIMIT_S, MAX_EVENT_AGE_S, Mark, Reason
 
 MAX_EVENT_NAME: Final = 100
@@ -28,7 +27,7 @@ _times: Final = re.compile(r"(?:[0-9]{1,16}\n)++").fullmatch
 
 
 def strip_unstorable(rows: HitColumns) -> None:
-    """NUL and lone surrogates are no text that a store keeps: they go. From the user agent contact data goes too."""
+    """NUL and lone surrogates are no text that a store keeps: they go."""
     text = _text_of(rows)
     if (not text.isascii() or "\0" in text) and UNSTORABLE.search(text):
         for row, values_of_hit in enumerate(rows.texts):
@@ -38,7 +37,6 @@ def strip_unstorable(rows: HitColumns) -> None:
         text = _text_of(rows)
     rows.at = has_at(text)
     rows.sent = columns_of(rows)
-    rows.agents = [JUDGED[hit.agent][0] for hit in rows.hits]
 
 
 def _text_of(rows: HitColumns) -> str:

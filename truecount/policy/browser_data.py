@@ -9,14 +9,14 @@ from typing import Final
 
 from truecount.policy.browser_checks import CLEAN_OF
 from truecount.policy.browser_people import spared
-from truecount.policy.calm import is_calm
+from truecount.policy.calm import restless
 from truecount.policy.consent import is_ldu
 from truecount.policy.customdata import JSON_OF, MONEY_OF, Findings, json_of
 from truecount.policy.hit_columns import Column, HitColumns, objects_of, values
 from truecount.policy.hits import Sort
 from truecount.policy.money import currency_of
 from truecount.policy.pages import clean_urls, landings_of
-from truecount.policy.scrub import scrub_value, suspicious
+from truecount.policy.scrub import scrub_value
 from truecount.policy.slices import SEPARATOR
 from truecount.vocabulary import Mark
 
@@ -123,8 +123,7 @@ def keep_the_rest(rows: HitColumns) -> None:
     """Screen, versions, page metadata and unknown keys, as JSON in `extra`."""
     rest: dict[str, Column] = {}
     technical = rows.sorts[Sort.TECHNICAL]
-    joined = SEPARATOR.join(SEPARATOR.join(values(column)) for column in technical.values())
-    calm = is_calm(joined.encode("utf-8", "surrogatepass"))
+    calm = not restless([SEPARATOR.join(values(column)) for column in technical.values()])
     for name in sorted(technical):
         rest[name] = technical[name] if calm else _scrubbed(rows, f"extra.{name}", name, technical[name])
     for name, column in sorted(rows.sorts[Sort.CLOCK].items()):
@@ -140,13 +139,13 @@ def keep_the_rest(rows: HitColumns) -> None:
 
 def _scrubbed(rows: HitColumns, field: str, name: str, column: Column) -> Column:
     """A column of texts that stand under a name, without contact data."""
-    if is_calm(SEPARATOR.join(values(column)).encode("utf-8", "surrogatepass")):
+    rows_to_see = restless(values(column))
+    if not rows_to_see:
         return column
     clean = column.copy()
-    for row, text in enumerate(column):
-        if text and suspicious(text):
-            clean[row], kinds = scrub_value(name, text)
-            rows.take(row, field, kinds)
+    for row in rows_to_see:
+        clean[row], kinds = scrub_value(name, column[row] or "")
+        rows.take(row, field, kinds)
     return clean
 
 

@@ -14,7 +14,7 @@ from truecount.policy.scrub import scrub_id
 from truecount.policy.slices import SEPARATOR
 from truecount.policy.urls import fbc_of, strip_appendix
 from truecount.policy.userdata import listed
-from truecount.policy.visitor import JUDGED, is_prefetch
+from truecount.policy.visitor import is_prefetch
 from truecount.vocabulary import DIGEST_KEYS, PLAIN_KEYS, Mark, Visitor
 
 _readable: Final = re.compile(r"fb\.\d{1,2}\.\d{1,20}\.[^.]+").fullmatch
@@ -39,7 +39,7 @@ def read_browser_ids(rows: HitColumns) -> None:
         times = rows.columns["event_time_ms"]
         for row, fbclid in rows.click_ids.items():
             if not (fbc[row] and _readable(fbc[row])):
-                fbc[row] = fbc_of(fbclid, "", times[row]) or fbc[row]
+                fbc[row] = fbc_of(fbclid, times[row]) or fbc[row]
     if fbc is not None:
         rows.columns["fbc"] = fbc
 
@@ -124,9 +124,8 @@ def _country_of(rows: HitColumns, row: int) -> str:
 
 def judge_visitor(rows: HitColumns) -> None:
     """Browser family and kind of visitor, from the user agent and the request's purpose."""
-    judged = [JUDGED[agent] for agent in rows.agents]
-    rows.columns["browser"] = [family for _, family, _ in judged]
-    rows.columns["visitor"] = kinds = [kind for _, _, kind in judged]
+    rows.columns["browser"] = [family for _, family, _ in rows.judged]
+    rows.columns["visitor"] = kinds = [kind for _, _, kind in rows.judged]
     for row, hit in enumerate(rows.hits):
         if hit.purpose and is_prefetch(hit.purpose):
             kinds[row] = Visitor.PREFETCH.value

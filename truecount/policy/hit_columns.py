@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from truecount.policy.hits import Hit, Receipt, Sort
+from truecount.policy.visitor import JUDGED
 from truecount.vocabulary import Reason
 
 MOST_HITS: Final = 256
@@ -42,8 +43,9 @@ class HitColumns:
         self.sorts: dict[int, dict[str, Column]] = {int(sort): {} for sort in Sort}
         """hits.Sort -> name inside the brackets -> column. NAMED ones are read from `sent`."""
         self.columns: dict[str, list[Any]] = {}
-        self.agents: list[str] = []
-        """User agents as they may be kept."""
+        self.judged = [JUDGED[hit.agent] for hit in hits]
+        """The user agents: as they may be kept, browser family, kind of visitor."""
+        self.agents = [agent for agent, _, _ in self.judged]
         self.at = False
         """Whether a sign of an @ stands in any value; where none does, ids need no closer look."""
         self.click_ids: dict[int, str] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from truecount.policy.calm import is_calm
+from truecount.policy.calm import restless
 from truecount.policy.memo import Memo
 from truecount.policy.scrub import scrub_url
 from truecount.policy.slices import SEPARATOR
@@ -23,12 +23,11 @@ def clean_urls(urls: list[str], take: Callable[[int, tuple[str, ...]], None]) ->
     joined = SEPARATOR.join(urls)
     if ".A" in joined:
         urls = [strip_appendix(url, "url") if ".A" in url else url for url in urls]
-    if not is_calm(joined.encode("utf-8", "surrogatepass")):
-        for row, url in enumerate(urls):
-            if not is_calm(url.encode("utf-8", "surrogatepass")):
-                urls[row], kinds = _scrubbed[url]
-                if kinds:
-                    take(row, kinds)
+    for row in restless(urls):
+        url = urls[row]
+        urls[row], kinds = scrub_url(url) if "clid=" in url else _scrubbed[url]  # a click id never comes again
+        if kinds:
+            take(row, kinds)
     return urls
 
 

@@ -142,10 +142,8 @@ def scrub_url(url: str) -> tuple[str, tuple[str, ...]]:
     Returns the URL and the kinds taken ("email", "phone", "card"), in this order, () where the URL is unchanged.
     Values of ids (ID_KEYS) are spared the number patterns. A user name before the host is taken as an e-mail.
     """
-    if not suspicious(url):
-        return url, ()
-    if not has_at(url) and not suspicious(_values_of_ids("", url)):
-        return url, ()  # the usual case: it was a click id or a campaign's number that looked like one
+    if not has_at(url) and not (suspicious(_values_of_click_ids("", url)) and suspicious(_values_of_ids("&", url))):
+        return url, ()  # the usual case: at most a click id or a campaign's number looks like one
     found: set[str] = set()
     # As an HTML entity an @ would be cut in parts by its own & and ;.
     whole = _html_at.sub("@", url) if "&" in url else url
@@ -303,8 +301,12 @@ def _in_order(found: set[str]) -> tuple[str, ...]:
 
 
 _values_of_ids: Final = re.compile(
-    rf"(?<=[/?&#;=])(?:{'|'.join(sorted(map(re.escape, ID_KEYS)))})=[^/?&#;=]*+", re.IGNORECASE | re.ASCII
+    rf"[/?&#;=](?:{'|'.join(sorted(map(re.escape, ID_KEYS)))})=[^/?&#;=]*+", re.IGNORECASE | re.ASCII
 ).sub
+_values_of_click_ids: Final = re.compile(
+    "clid=(?:" + "|".join(f"(?<=[/?&#;=]{name}=)" for name in CLICK_IDS if name.endswith("clid")) + ")[^/?&#;=]*+"
+).sub
+"""A part of these, found by its fixed start in a tenth of the time."""
 _parts_of_url: Final = re.compile(r"([/?&#;=])").split
 
 

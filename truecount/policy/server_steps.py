@@ -30,7 +30,7 @@ def read_pages(rows: Slice) -> None:
     for row, landing in landings:
         campaigns[row], sources[row] = landing.campaign, landing.campaign_source
         if landing.fbclid and not clicks[row]:
-            clicks[row] = fbc_of(landing.fbclid, landing.host, rows.columns["event_time_ms"][row])
+            clicks[row] = fbc_of(landing.fbclid, rows.columns["event_time_ms"][row])
             derived = True
     rows.columns["campaign"], rows.columns["campaign_source"] = campaigns, sources
     if derived:

@@ -43,20 +43,17 @@ class Landing(NamedTuple):
     campaign_source: str
     fbclid: str
     """Decoded, in its own case."""
-    host: str
-    """In lower case, without port."""
 
 
-NOWHERE: Final = Landing("", "", "", "")
+NOWHERE: Final = Landing("", "", "")
 
 
 def landing_of(url: str) -> Landing:
     """Read a landing URL. Campaign: utm_campaign, else utm_id, else campaign_id. Source: utm_source, else the owner of
     the click id. Names are looked for behind ?, # and &, as the pixel does; the first of a name counts."""
-    host = host_of(url)
     pairs = _landing_pairs(url)
     if not pairs:
-        return Landing("", "", "", host) if host else NOWHERE
+        return NOWHERE
     found: dict[str, str] = {}
     for name, value in pairs:
         if value and name not in found:
@@ -70,7 +67,7 @@ def landing_of(url: str) -> Landing:
             if get(name):
                 source = owner
                 break
-    return Landing(campaign, source, get("fbclid", ""), host)
+    return Landing(campaign, source, get("fbclid", ""))
 
 
 def host_of(url: str) -> str:
@@ -133,7 +130,7 @@ def _looks_right(appendix: str) -> bool:
 _usable_fbclid: Final = re.compile(rf"[^\s.\x00-\x1f\x7f]{{1,{MAX_FBCLID}}}").fullmatch
 
 
-def fbc_of(fbclid: str, host: str, ms: int) -> str:
+def fbc_of(fbclid: str, ms: int) -> str:
     """The click id cookie that the page did not have: fb.1.<ms>.<fbclid>; "" where fbclid can't be read back (a dot,
     a blank, more than 500 characters).
 
