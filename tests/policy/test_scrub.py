@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from truecount.policy.calm import is_calm
 from truecount.policy.scrub import (
     ID_KEYS,
     has_at,
@@ -68,6 +69,27 @@ TAKEN_FROM_TEXT = [
     ("4111 1111 1111 1111", "removed-card", ("card",)),
     ("5500-0055-5555-5559", "removed-card", ("card",)),
     ("amex 3782 822463 10005.", "amex removed-card.", ("card",)),
+    ("4111  1111  1111  1111", "removed-card", ("card",)),
+    ("4111.1111.1111.1111", "removed-card", ("card",)),
+    ("4111\t1111\t1111\t1111", "removed-card", ("card",)),
+    ("4111\r\n1111\r\n1111\r\n1111", "removed-card", ("card",)),
+    ("4111 1111\n1111 1111\n", "removed-card\n", ("card",)),
+    ("4111 - 1111 - 1111 - 1111", "removed-card", ("card",)),
+    ("3782  822463  10005", "removed-card", ("card",)),
+    ("2\n4111\n1111\n1111\n1111\n123", "2\nremoved-card\n123", ("card",)),
+    ("5 4111 1111 1111 1111 123", "5 removed-card 123", ("card",)),
+    ("4111  1111  1111  1111\n5500  0055  5555  5559", "removed-card\nremoved-card", ("card",)),
+    ("card4111 1111 1111 1111", "cardremoved-card", ("card",)),
+    ("No.4111.1111.1111.1111.", "No.removed-card.", ("card",)),
+    ("buyer4111-1111-1111-1111", "buyerremoved-card", ("card",)),
+    ("Card4111111111111111", "Cardremoved-card", ("card",)),
+    ("my_card_4111111111111111", "my_card_removed-card", ("card",)),
+    ("no.4111111111111111", "no.removed-card", ("card",)),
+    ("4111\u00a0\u00a01111\u00a0\u00a01111\u00a0\u00a01111", "removed-card", ("card",)),
+    ("4111%0A1111%0A1111%0A1111", "removed-card", ("card",)),
+    ("4111%20%201111%20%201111%20%201111", "removed-card", ("card",)),
+    ("4111%C2%A01111%C2%A01111%C2%A01111", "removed-card", ("card",)),
+    ("4111&#10;1111&#10;1111&#10;1111", "removed-card", ("card",)),
     ("jane\u200b.doe\u200b@exam\u00adple.com", "removed-email", ("email",)),
     ("jane.doe\0@example.com", "removed-email", ("email",)),
     ("jane.doe&#64example.com", "removed-email", ("email",)),
@@ -115,6 +137,26 @@ LEFT_IN_TEXT = [
     "1920x1080",
     "4111111111111112",
     "1234567890123456",
+    "4111   1111   1111   1111",
+    "4111.11.1111.111111",
+    "411.11111.1111.1111",
+    "4111  1111  1111  1112",
+    "4111,1111,1111,1111",
+    "[4111, 1111, 1111, 1111]",
+    "4111\n1111\n1111\n1111\n1111\n1111\n1111\n1111",
+    "0.4111111111111111",
+    "4111111111111111.5",
+    "7.4111.1111.1111.1111",
+    "fb.1.1700000000000.123456789",
+    "fb.1.1700000000000.4111111111111111",
+    "ord4111111111111111",
+    "REF.4111111111111111",
+    "order_4111111111111111",
+    "x_4111111111111111",
+    "fa4111111111111111",
+    "abcd4111-1111-1111-1111-0123456789ab",
+    "e4111111111111111f",
+    "5f3a4111111111111111",
     "12345-6789",
     "icon@2x.png",
     "left-pad@1.3.0",
@@ -217,6 +259,10 @@ JSON_CASES = [
     ('{"phone":6505551212}', {"phone": "removed-phone"}, ("phone:phone",)),
     ('{"phone":"6505551212"}', {"phone": "removed-phone"}, ("phone:phone",)),
     ('{"card":4111111111111111}', {"card": "removed-card"}, ("card:card",)),
+    ('{"note":"4111\\n1111\\n1111\\n1111"}', {"note": "removed-card"}, ("note:card",)),
+    ('{"note":"4111\\t1111\\t1111\\t1111"}', {"note": "removed-card"}, ("note:card",)),
+    ('{"a":[4111,1111,1111,1111],"b":"4111"}', {"a": [4111, 1111, 1111, 1111], "b": "4111"}, ()),
+    ('{"note":"020\\/7946\\/0958","tel":"6\\b5\\f0555"}', {"note": "020/7946/0958", "tel": "6\b5\f0555"}, ()),
     ('{"id":4111111111111111,"c":"4111111111111111"}', {"id": 4111111111111111, "c": "removed-card"}, ("c:card",)),
     ('{"contents":[{"id":"650-555-1212","title":"x@y.com"}]}',
      {"contents": [{"id": "650-555-1212", "title": "removed-email"}]}, ("contents.title:email",)),
@@ -307,8 +353,41 @@ def test_scrubbing_never_raises_and_a_second_time_changes_nothing_more(text: str
     scrub_json(text)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.text("ab@.%40 \\u0&#;x", max_size=40))
+CARDS = st.sampled_from(
+    [("4111", "1111", "1111", "1111"), ("5500", "0055", "5555", "5559"), ("3782", "822463", "10005")]
+)
+CARD_GAPS = st.sampled_from(
+    ["", " ", "-", "  ", ".", "\n", "\t", "\r\n", " - ", "\u00a0", "\u2011", "\u2003", "\u200b "]
+)
+CARD_ENCODINGS = st.sampled_from([
+    lambda s: s,
+    lambda s: quote(s, safe=""),
+    lambda s: quote(quote(s, safe=""), safe=""),
+    lambda s: "".join(f"&#{ord(char)};" if not char.isdigit() else char for char in s),
+    lambda s: json.dumps(s)[1:-1].replace("\\n", "\\u000a").replace("\\t", "\\u0009").replace("\\r", "\\u000d"),
+])  # fmt: skip
+BEFORE = st.sampled_from(["", "card", "No.", "buyer", " ", "\n", "(", "Visa:", "x:7 "])
+AFTER = st.sampled_from(["", " ", ".", "\n", ")", "-", " 123", "\n12/27"])
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(BEFORE, CARDS, CARD_GAPS, CARD_ENCODINGS, AFTER)
+def test_no_card_survives_whatever_stands_between_its_groups(
+    before: str, card: tuple[str, ...], gap: str, encode, after: str
+) -> None:  # type: ignore[no-untyped-def]
+    if not gap and before == "buyer":
+        before = ""  # digits in one piece after a word are an id
+    text = before + encode(gap.join(card)) + after
+    clean, kinds = scrub_text(text)
+    assert card[-1] not in clean and kinds == ("card",)
+    assert not is_calm(text.encode())
+    raw = json.dumps({"note": before + gap.join(card) + after}, ensure_ascii=False)
+    assert scrub_json(raw)[1] == ("note:card",)
+    assert not is_calm(raw.encode())
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.text("ab@.%40 \\u0&#;x", max_size=40) | st.text("0123456789-. ()/+\t\r\n\u00a0\u20114", max_size=60))
 def test_what_no_first_look_finds_no_second_one_would(text: str) -> None:
     if not has_at(text):
         assert scrub_id(text) == (text, ())
@@ -320,7 +399,10 @@ def test_what_no_first_look_finds_no_second_one_would(text: str) -> None:
                                   "+1" * 50_000, "%25" * 30_000 + "40", "0 1" * 30_000, "a@a." * 20_000,
                                   "@&" + "\\" * 100_000, "%u" + "\\" * 100_000, "@&#" + "0" * 100_000,
                                   "@&" + "amp;" * 30_000, "@" + "\u200b" * 100_000, "@%" + "%25" * 50_000,
-                                  "@" + "\u0661-" * 50_000, "%25u" * 30_000, "%E2%80%8B1" * 20_000])  # fmt: skip
+                                  "@" + "\u0661-" * 50_000, "%25u" * 30_000, "%E2%80%8B1" * 20_000,
+                                  "4111 " * 40_000, "4111  " * 33_000, "4111\n" * 40_000, "card4111." * 22_000,
+                                  "4" + " " * 200_000, ("4111" + " " * 1000) * 200, "4111111111111111 " * 12_000,
+                                  "a" * 200_000 + "4111-1111-1111-1111"])  # fmt: skip
 def test_a_hostile_text_costs_no_more_than_its_length(text: str) -> None:
     # Quadratic search would take minutes here, and so be seen.
     scrub_text(text)

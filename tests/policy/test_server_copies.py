@@ -483,11 +483,24 @@ def test_no_raw_contact_data_is_in_what_is_kept() -> None:
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
-@given(st.one_of(st.text(), st.text(alphabet="0123456789-. ()/+%@&#;x4\\u0\u2011\u00a0\uff20\ufe6b", max_size=40)))
+@given(
+    st.one_of(
+        st.text(),
+        st.text(alphabet="0123456789-. ()/+%@&#;x4\\u0\u2011\u00a0\uff20\ufe6b\t\r\n", max_size=40),
+        st.builds(
+            "{0[0]}{1}{0[1]}{1}{0[2]}{1}{0[3]}".format,
+            st.lists(st.sampled_from(["4111", "1111", "411", "x1111", "650", "555", "1212"]), min_size=4, max_size=4),
+            st.text(" .-/+\t\r\n\b\f\x1e,", max_size=3),
+        ),
+    )
+)
 def test_what_is_calm_needs_no_scrubbing(text: str) -> None:
     if is_calm(text.encode("utf-8", "replace")):
         assert scrub_text(text) == (text, ()) == scrub_url(text) == scrub_id(text)
         assert scrub_json(json.dumps({"a": text}))[1] == ()
+    raw = json.dumps({"a": text}, ensure_ascii=False)
+    if is_calm(raw.encode("utf-8", "replace")):
+        assert scrub_json(raw) == (raw, ())
 
 
 def test_steps_are_named_once_each() -> None:

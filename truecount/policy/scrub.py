@@ -5,7 +5,8 @@ Three kinds are looked for: e-mail addresses, phone numbers and card numbers. Wh
 
 Few false alarms matter as much as few misses, because a removed product number is a lost one. So a bare row of digits
 is a phone only under a name that says so (`phone=`, `"mobile":`, "call"), after a plus sign, or written the way phone
-numbers are (650-555-1212, 020 7946 0958). A card number passes Luhn's check and starts as an issuer's numbers do.
+numbers are (650-555-1212, 020 7946 0958). A card number passes Luhn's check, starts as an issuer's numbers do and
+stands in one piece or in an issuer's usual groups.
 
 Everything is searched as it stands and, where it is escaped (percent signs, repeatedly; JSON's \\u0040), decoded too.
 """
@@ -51,19 +52,24 @@ _LOOKALIKES: Final = {
     "\uff08": "(", "\uff09": ")", "\uff0f": "/", "\uff0b": "+",
 }  # fmt: skip
 _odd: Final = re.compile(rf"([{_INVISIBLE}]+)|([{_DASHES}])|([{_SPACES}])|([{''.join(_LOOKALIKES)}])|([^\W\D0-9])")
-_GAPS: Final = f"-. ()/+{_DASHES}{_SPACES}{_INVISIBLE}{''.join(_LOOKALIKES)}"
+_GAPS: Final = f"-. ()/+\t\n\r{_DASHES}{_SPACES}{_INVISIBLE}{''.join(_LOOKALIKES)}"
 _ENTITY: Final = r"&(?:amp;?)*+(?:#|commat)"
 # @ itself, the full-width forms, and what makes up escapes in turn: u, the backslash, digits, &, and halves of escapes.
 _ENCODED_AT: Final = r"%(?:25)*+(?:40|[Ee][Ff]|[Uu]|[57]5|5[Cc]|3[0-9]|26(?:[%#]|commat|amp)|%|[0-9A-Fa-f]%)"
-_ENCODED_GAP: Final = rf"(?:[{_GAPS}]|%(?:25)*(?:2[089BbDdEeFf]|[01][0-9A-Fa-f]|[Cc]2%|[Ee][23]%))"
+_NEXT: Final = r"(?:(?:25)*[89AaBb][0-9A-Fa-f])"
+_ENCODED_GAP: Final = (
+    rf"(?:[{_GAPS}]|%(?:25)*(?:2[089BbDdEeFf]|[01][0-9A-Fa-f]|[Cc]2%{_NEXT}?|[Ee][23]%(?:{_NEXT}%{_NEXT})?))"
+)
 _entity: Final = re.compile(_ENTITY).search
 _encoded_at: Final = re.compile(_ENCODED_AT).search
 _encoded: Final = re.compile(
     rf"{_ENCODED_AT}|%(?:25)*[DdFf][9BbFf0]|%(?:25)*[Ee][01Aa]%|[0-9](?:{_ENCODED_GAP}{{0,3}}[0-9]){{6}}"
 ).search
 # At least 7 characters of a number: a first look in one class, which lets nearly all texts through at once.
-_numbers: Final = re.compile(r"[0-9][-. ()/+0-9\x00-\x08\x0b\x0c\x0e-\x1d\x1f\x7f]{6}").search
+_numbers: Final = re.compile(r"[0-9][-. ()/+0-9\x00-\x1d\x1f\x7f]{6}").search
 _numbers_not_ascii: Final = re.compile(rf"\d[{_GAPS}\d]{{6}}").search
+_seven_digits: Final = re.compile(rf"\d(?:[{_GAPS}]*+\d){{6}}").search
+_json_gaps: Final = re.compile(r"\\[bfnrt/]").sub
 
 # E-mail. Each run of local characters is tried once (look-behind, possessive), so a hostile text costs linear time.
 _LOCAL: Final = r"\w.!#$*+^`{|}~'-"
@@ -117,20 +123,35 @@ _EMAIL_KEYS: Final = frozenset(("email", "emails", "mail", "emailaddress", "mail
 _words: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])").findall
 _phone_shaped: Final = re.compile(rf"\s*\+?(?:{_S}{{0,3}}\d){{7,15}}{_S}{{0,2}}\s*").fullmatch
 
-_CARDS: Final = re.compile(r"(?<![\w.])[2-68](?:[-+ ]?[0-9]){13,18}(?![\d\w]|\.\d)")
+_GAP: Final = r"(?:[-+. \t\r\n]{1,2}| - )"
+# Groups of four with one blank, plus or dash between them may go on; further apart, more of them are a list of numbers.
+_NEAR: Final = r"\d{4}(?:[-+ ]\d{4}){3}(?:[-+ ]\d{3})?"
+_FAR: Final = rf"\d{{4}}(?P<first>{_GAP})\d{{4}}{_GAP}\d{{4}}(?P<last>{_GAP})\d{{4}}(?:(?P=last)\d{{3}})?"
+_AMEX: Final = rf"\d{{4}}{_GAP}\d{{6}}{_GAP}\d{{4,5}}"
+# Not inside a number, and no decimal.
+_CARDS: Final = re.compile(
+    rf"(?=[2-68])(?<!\d)(?<!\d\.)"
+    rf"(?:(?P<plain>\d{{14,19}})(?!\w|\.\d)|(?:{_NEAR}|{_AMEX})(?!\w)|{_FAR}(?!\w|(?:(?P=last)\d{{4}}){{2}}))"
+)
 _CARD_STARTS: Final = re.compile(
     r"4\d{15}(?:\d{3})?|5[1-5]\d{14}|2(?:2[2-9]|[3-6]|7[01]|720)\d+|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|35\d{14}"
     r"|(?:6011|64[4-9]|65)\d+|62\d{14}(?:\d{3})?|(?:60|81|82|508)\d+|(?:5018|5020|5038|5893|6304|6759|676[1-3])\d+"
 ).fullmatch
-_CARD_GROUPS: Final = re.compile(
-    r"\d{14,19}|\d{4}(?:[-+ ]\d{4}){3}(?:[-+ ]\d{3})?|\d{4}[-+ ]\d{6}[-+ ]\d{4,5}"
-).fullmatch
+_CARD_GROUPS: Final = re.compile(rf"\d{{14,19}}|{_NEAR}|{_FAR}|{_AMEX}").fullmatch
 _CARD_LENGTHS: Final = {"3": (14, 15, 16)}
+_CARD_NAMES: Final = frozenset((
+    "card", "cardno", "cardnr", "cardnumber", "cc", "ccnum", "creditcard", "debitcard", "no", "nr", "num", "number",
+    "pan", "visa", "mastercard", "maestro", "amex", "discover", "diners", "jcb", "karte", "kreditkarte",
+    "kartennummer", "carte", "tarjeta", "carta", "cartao",
+))  # fmt: skip
+"""Words that may stand directly before the digits of a card; any others make an id of them."""
+_word_before: Final = re.compile(r"([^\W\d_]*+)([_.]?)\Z").search
+_is_hex: Final = re.compile(r"[a-f]+").fullmatch
 
 _html_at: Final = re.compile(r"&(?:amp;?)*+(?:#0*+(?:64|65312)|#[xX]0*+(?:40|[fF][fF]20)|commat);?")
 _escapes: Final = re.compile(
     r"%[uU]([0-9a-fA-F]{4})|(?<!\\)\\++u([0-9a-fA-F]{4})"
-    r"|&(?:amp;?)*+(?:#0*+(?:([0-9]{2,5});|([0-9]{2}))|#[xX]0*+(?:([0-9a-fA-F]{2,4});|(40))|commat;?)"
+    r"|&(?:amp;?)*+(?:#0*+(?:([0-9]{1,5});|([0-9]{2}))|#[xX]0*+(?:([0-9a-fA-F]{1,4});|(40))|commat;?)"
 )
 _many_times: Final = re.compile(r"%(?:25)+").sub
 _ROUNDS: Final = 8
@@ -219,7 +240,7 @@ def scrub_json(raw: str, spared: frozenset[str] = ID_KEYS) -> tuple[str, tuple[s
     "path:kind", such as "note:phone" or "contents.title:email" (":email" at the root). Text that is no JSON is
     scrubbed as text.
     """
-    if not suspicious(raw):
+    if not suspicious(_json_gaps("", raw) if "\\" in raw else raw):
         return raw, ()
     try:
         value = msgspec.json.decode(raw)
@@ -265,8 +286,10 @@ def suspicious(text: str) -> bool:
     if "%" in text and _encoded(text):
         return True
     if text.isascii():
-        return _numbers(text) is not None
-    return "\uff20" in text or "\ufe6b" in text or _numbers_not_ascii(text) is not None
+        return _numbers(text) is not None and _seven_digits(text) is not None
+    if "\uff20" in text or "\ufe6b" in text:
+        return True
+    return _numbers_not_ascii(text) is not None and _seven_digits(text) is not None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -387,7 +410,28 @@ def _phone(match: re.Match[str]) -> str:
 
 def _card(match: re.Match[str]) -> str:
     text = match[0]
-    return "removed-card" if is_card(text) else text
+    if not _may_be_card(match):
+        return text
+    if is_card(text):
+        return "removed-card"
+    # What follows a card in a group of its own may be its check value.
+    shorter = text[:-3].rstrip("-+. \t\r\n")
+    return "removed-card" + text[len(shorter) :] if len(shorter) < len(text) - 3 and is_card(shorter) else text
+
+
+def _may_be_card(match: re.Match[str]) -> bool:
+    """Whether what stands before lets a card's digits begin: no word that makes an id of them, no list of numbers."""
+    text, at, gap = match.string, match.start(), match["first"] or ""
+    if gap:
+        step = 4 + len(gap)
+        before = text[max(0, at - 2 * step) : at]
+        if before[4:step] == before[step + 4 :] == gap and (before[:4] + before[step : step + 4]).isdigit():
+            return False
+    found = _word_before(text[max(0, at - 32) : at])
+    word, mark = (found[1].lower(), found[2]) if found else ("", "")
+    if word in _CARD_NAMES or not (word or mark):
+        return True
+    return not match["plain"] and (not _is_hex(word) if word else mark == ".")
 
 
 def is_card(text: str) -> bool:
