@@ -196,7 +196,7 @@ def test_what_was_refused_stands_beside_its_name_and_by_reason(clean: Store) -> 
     tally(clean, outcome="refused", reason="bad_token", n=7, seq=5, dataset="other")
     tally(clean, "set_aside", reason="unreadable", detail="", n=4, seq=6, kind=1)
     names = {one.event_name: (one.copies, one.refused) for one in events(clean, dataset("d"))}
-    assert names == {"Purchase": (1, 3), "Lead": (0, 1)}
+    assert names == {"Purchase": (1, 3), "Lead": (0, 1)}  # what was set aside was not refused
     assert [(one.event_name, one.source, one.outcome, one.reason, one.n) for one in refused(clean, dataset("d"))] == [
         ("", "server", "set_aside", "unreadable", 4),
         ("Lead", "server", "refused", "no_match_keys", 1),
@@ -209,6 +209,40 @@ def test_what_was_refused_stands_beside_its_name_and_by_reason(clean: Store) -> 
     everywhere = outcomes(clean)
     assert everywhere.received == 18
     assert everywhere.received == everywhere.accepted + everywhere.refused + everywhere.withheld + everywhere.set_aside
+
+
+def test_refusals_without_a_known_name_stand_in_a_row_of_their_own(clean: Store) -> None:
+    tally(clean, outcome="refused", reason="no_event_name", n=2, seq=2, source="browser")
+    tally(clean, outcome="refused", reason="time_too_old", n=3, seq=3)
+    (row,) = events(clean, dataset("d"))
+    assert (row.event_name, row.copies, row.refused, row.first_time) == ("", 0, 5, None)
+
+
+@pytest.mark.parametrize(("since", "until"), [(None, None), (0, 5), (3, None), (None, 7), (4, 4), (11, 12)])
+def test_the_refused_column_adds_up_to_what_was_refused_in_any_range(
+    clean: Store, since: int | None, until: int | None
+) -> None:
+    load(clean, rows_of([sale("d", "browser", "a")]))
+    drawn = random.Random(7)
+    for at in range(12):
+        tally(
+            clean,
+            outcome=drawn.choice(["refused", "refused", "withheld"]),
+            reason=drawn.choice(["time_too_old", "no_match_keys", "no_event_name"]),
+            event_name=drawn.choice(["", "Purchase", "Lead"]),
+            source=drawn.choice(["browser", "server"]),
+            n=drawn.randrange(1, 100),
+            seq=at + 2,
+            received_us=START_US + at,
+        )
+    given = {
+        "since_us": None if since is None else START_US + since,
+        "until_us": None if until is None else START_US + until,
+    }
+    by_reason = [one for one in refused(clean, dataset("d"), **given) if one.outcome == "refused"]
+    by_name = {one.event_name: one.refused for one in events(clean, dataset("d"), **given) if one.refused}
+    for name in {one.event_name for one in by_reason} | set(by_name):
+        assert by_name[name] == sum(one.n for one in by_reason if one.event_name == name)
 
 
 def amendment(at_us: int, value_e4: int | None, event_id: str = "a", **fields: Any) -> Copy:

@@ -72,6 +72,12 @@ def test_a_sale_reported_twice_is_one_sale(system: System, shop: Shop) -> None:
 def test_what_was_refused_is_seen_with_its_reason(system: System, shop: Shop) -> None:
     found = {(row["source"], row["event_name"], row["reason"]): row["n"] for row in system.refused(shop)}
     assert found == {("server", "Purchase", "no_match_keys"): 2, ("browser", "", "no_event_name"): 1}
+    assert {name: row["refused"] for name, row in system.events(shop).items() if row["refused"]} == {
+        "": 1,
+        "Purchase": 2,
+    }
+    for flags in ([], ["--refused"]):
+        assert "(no name)" in system.cli("events", shop.id, *flags)
 
 
 def test_explain_tells_which_rule_merged(system: System, shop: Shop) -> None:

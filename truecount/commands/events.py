@@ -9,7 +9,7 @@ from typing import Any, Final
 from truecount.cli import WrongUse
 from truecount.commands import times
 from truecount.commands.flags import Parser
-from truecount.commands.output import write_csv, write_json, write_table
+from truecount.commands.output import NO_NAME, write_csv, write_json, write_table
 from truecount.commands.reach import books
 
 ABOUT: Final = """\
@@ -52,6 +52,7 @@ def run(arguments: Sequence[str]) -> int:
     if given.format == "csv":
         write_csv(columns, rows)
     else:
+        rows = [[row[0] or NO_NAME, *row[1:]] for row in rows]
         empty = "nothing was refused or withheld" if given.refused else f"no events in dataset {given.dataset} yet"
         write_table(columns, rows, empty=empty)
     return 0

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 Cell = str | int
+NO_NAME: Final = "(no name)"
+"""What people see where the name of an event is not known."""
 
 _UNSEEN: Final = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 """C1 control characters, and what turns the direction of text or begins a line."""

@@ -25,7 +25,8 @@ class EventCounts(msgspec.Struct, kw_only=True):
     `copies` is every accepted copy; `actions` = browser_only + server_only + both. `left_out` copies carry a mark that
     the dataset does not count, and form no action. `limited` actions were told of by copies without identifiers alone
     and met no twin. `bots` and `tools` are copies with these marks, counted or not. `value` is the value of the kept
-    copies, by currency, as decimal text; copies without a currency have none.
+    copies, by currency, as decimal text; copies without a currency have none. Refused items whose name never came to be
+    known, or is no standard event's, stand under the name "", so that `refused` adds up.
     """
 
     event_name: str
@@ -124,7 +125,7 @@ def _events(store: Sql, dataset: Dataset, since_us: int | None, until_us: int | 
         if amended is not None:
             names[AMENDMENT] = amended
     for item in tallied(store, dataset, since_us, until_us):
-        if item.outcome == Outcome.REFUSED and item.event_name:
+        if item.outcome == Outcome.REFUSED:
             names.setdefault(item.event_name, _Sums()).refused += item.n
     return [_counts(name, sums) for name, sums in sorted(names.items()) if sums.copies or sums.refused]
 

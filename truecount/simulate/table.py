@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from truecount.commands.output import NO_NAME
 from truecount.simulate.books import Books, Expected, money, value_of
 from truecount.simulate.brewbeans import CURRENCY
 
@@ -46,7 +47,7 @@ def count_table(rows: Rows) -> Table:
         value = row.get("value", {}).get(CURRENCY, "")
         strong = "bold" if row["event_name"] == "Purchase" else ""
         cells = [f"{row.get(column, 0):,}" for column in COLUMNS]
-        table.add_row(str(row["event_name"]), *cells, f"{Decimal(value):,}" if value else "", style=strong)
+        table.add_row(str(row["event_name"]) or NO_NAME, *cells, f"{Decimal(value):,}" if value else "", style=strong)
     return table
 
 
