@@ -8,6 +8,7 @@ settings.hang_limit_s is killed and started again. Without a supervisor (tests, 
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ def keep_beating(loop: asyncio.AbstractEventLoop) -> None:
     """Beat from an event loop, every second for as long as it turns."""
     beat()
     loop.call_later(EVERY_S, keep_beating, loop)
+
+
+def signals_to_end_at() -> list[signal.Signals]:
+    """TERM, and INT where it is not ignored: a supervisor's children leave Ctrl-C to it."""
+    return [number for number in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def _send(byte: bytes) -> None:

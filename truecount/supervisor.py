@@ -1,8 +1,9 @@
 """`truecount serve`: one parent that binds the port, starts the other processes and starts again what dies.
 
 It does nothing else, and imports next to nothing, so that it has no reason to die and others may start at once.
-Children stay in its process group and die with it (PDEATHSIG); the listening sockets are made here once and inherited,
-so that a client that connects while a door or the manager starts again just waits.
+Children stay in its process group and die with it (PDEATHSIG). What a terminal sends to the whole group (Ctrl-C) they
+ignore from their first instruction on: the parent ends them. The listening sockets are made here once and inherited, so
+that a client that connects while a door or the manager starts again just waits.
 
 stdout belongs to nobody: all words go to stderr.
 """
@@ -38,7 +39,8 @@ STEADY_S: Final = 30.0
 WRONG_USE: Final = 2
 """Exit code of a child that cannot work with what it was given: starting it again would change nothing."""
 _PDEATHSIG: Final = 1
-_ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_OF_TERMINALS: Final = (signal.SIGINT, signal.SIGHUP)
+_ENDING: Final = (signal.SIGTERM, *_OF_TERMINALS)
 
 
 class Part(NamedTuple):
@@ -67,6 +69,8 @@ class Child:
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
         os.set_blocking(writing, False)
+        # Until the child ignores them: an interrupt of its copy of this process would be told as an error of ours.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_TERMINALS)
         try:
             self.process = subprocess.Popen(
                 self.part.command,
@@ -81,6 +85,7 @@ class Child:
             raise
         finally:
             os.close(writing)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.pipe = reading
         self.ready = False
         self.started = self.heard = time.monotonic()
@@ -349,9 +354,15 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 def _die_with(parent: int) -> Callable[[], None]:
-    """What a child does before its program: it asks the kernel to be killed when its parent dies."""
+    """What a child does before its program: it asks the kernel to be killed when its parent dies, and ignores Ctrl-C.
+
+    What is ignored stays so in the program, whose own handlers leave it alone (`signals_to_end_at`).
+    """
 
     def prepare() -> None:
+        for number in _OF_TERMINALS:
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _OF_TERMINALS)
         _libc.prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)  # the parent died in between

@@ -125,6 +125,19 @@ def test_told_to_end_it_ends_all_parts_and_waits_for_them(tmp_path: Path, number
         assert not any(psutil.pid_exists(pid) for pid in parts)
 
 
+def test_parts_ignore_what_a_terminal_sends_to_the_whole_group(tmp_path: Path) -> None:
+    with supervisor(tmp_path) as running:
+        wait_until((tmp_path / "ready").exists)
+        parts = [running.pid("engine"), running.pid("door-1")]
+        for number in (signal.SIGINT, signal.SIGHUP):
+            for pid in parts:
+                os.kill(pid, number)
+        os.kill(parts[1], signal.SIGTERM)  # as sure as this is heard, the others were
+        wait_until(lambda: running.pid("door-1") != parts[1], "the next door-1")
+        assert running.pid("engine") == parts[0]
+        assert re.findall(r"was ended by \w+", running.words()) == ["was ended by SIGTERM"]
+
+
 def test_killed_it_takes_all_parts_with_it(tmp_path: Path) -> None:
     with supervisor(tmp_path) as running:
         wait_until((tmp_path / "ready").exists)

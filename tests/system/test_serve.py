@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.system import Shop, System, purchase, run_cli, wait_until
+from tests.system import PATIENCE_S, Shop, System, purchase, run_cli, wait_until
 from truecount.log.entries import Kind, split_parts
 from truecount.log.reader import LogReader
 from truecount.store.client import Store
@@ -90,6 +95,27 @@ def test_explain_tells_which_rule_merged(system: System, shop: Shop) -> None:
     assert by_order["event_id"] == "order-3"
     by_key = system.cli("explain", shop.id, "Purchase", "--external-id", SECRETS["external_id"], "--format", "json")
     assert json.loads(by_key)["event_id"] == "order-3"
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.45, 0.6, 0.9])
+def test_an_early_ctrl_c_ends_the_server_in_silence(tmp_path: Path, wait_s: float) -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-m", "truecount", "serve", "--data", str(tmp_path / "data"), "--port", "0", "--doors", "1"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        wait_until((tmp_path / "data" / "run").is_dir, "the first line of serve")  # before, Python itself starts
+        time.sleep(wait_s)
+        os.killpg(server.pid, signal.SIGINT)
+        words, _ = server.communicate(timeout=PATIENCE_S)
+    finally:
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGKILL)
+    assert server.returncode in (0, 130)
+    assert [line for line in words.decode().splitlines() if not line.startswith("Truecount ")] == []
 
 
 def test_an_unknown_action_exits_1_in_words(system: System, shop: Shop) -> None:

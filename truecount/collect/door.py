@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import os
-import signal
 import socket
 import ssl
 import sys
@@ -225,7 +224,7 @@ def run(name: str, folder: DataFolder, settings: Settings, listener: socket.sock
     async def whole() -> None:
         loop = asyncio.get_running_loop()
         stopping = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in heartbeat.signals_to_end_at():
             loop.add_signal_handler(number, stopping.set)
         await serve(name, folder, settings, listener, manager_port, stopping, _settle)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
+import signal
 import sys
+from collections.abc import Generator
 
 import uvicorn
 
@@ -40,8 +43,20 @@ def main() -> int:
         server_header=False,
         timeout_graceful_shutdown=3,
     )
-    uvicorn.Server(config).run()
+    _Server(config).run()
     return 0
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves INT ignored where it was: Ctrl-C is for the supervisor."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        ignored = signal.SIGINT not in heartbeat.signals_to_end_at()
+        with super().capture_signals():
+            if ignored:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+            yield
 
 
 if __name__ == "__main__":

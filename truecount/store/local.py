@@ -94,6 +94,7 @@ def start(folder: Path, flags: list[str]) -> tuple[subprocess.Popen[bytes], int]
             stdout=2,
             pass_fds=(writing,),
             env={**os.environ, heartbeat.VARIABLE: str(writing)},
+            process_group=0,  # Ctrl-C is for the command, which ends it
         )
     except BaseException:
         os.close(reading)

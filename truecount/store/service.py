@@ -52,8 +52,9 @@ def main(argv: list[str] | None = None) -> int:
     settings = read_settings()
     _temporary_files(folder.tmp / "engine")
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    # Waited for below, by no handler: one that runs while this thread holds a lock could wait for that lock for ever.
+    ending = heartbeat.signals_to_end_at()
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
 
     # PyArrow loads pandas, where it is installed, to ask of each list whether it is a Series: 0.4 s and 50 MB.
     sys.meta_path.insert(0, _NoPandas())
@@ -110,9 +111,10 @@ def main(argv: list[str] | None = None) -> int:
             threading.Thread(target=_upkeep, args=upkeep, name="upkeep", daemon=True).start()
     _announce(folder.run / "engine.json", {"port": front.server_address[1], "pid": os.getpid()})
     heartbeat.ready()
-    while not stop.wait(heartbeat.EVERY_S):
+    while signal.sigtimedwait(ending, heartbeat.EVERY_S) is None:
         engine.rows("SELECT 1")  # an engine that hangs does not come back from here, and is started again
         heartbeat.beat()
+    stop.set()
     # A query that runs must not hold the process: what is not durable yet is loaded again at the next start.
     threading.Timer(END_WITHIN_S, lambda: os._exit(0)).start()
     if loader:
