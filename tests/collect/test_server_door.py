@@ -266,6 +266,26 @@ def test_while_the_log_takes_nothing_the_server_door_says_503_and_transient(
     assert door.counts()["server", "unavailable"] == 1
 
 
+def test_large_events_hold_the_door_for_no_longer_than_small_ones(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from truecount.collect import server
+
+    taken: list[int] = []
+
+    def counted(events: Any, first: int, *more: Any) -> Any:
+        taken.append(len(events))
+        return keep_slice(events, first, *more)
+
+    keep_slice = server.keep_slice
+    monkeypatch.setattr(server, "keep_slice", counted)
+    with running(tmp_path_factory.mktemp("large")) as door:
+        large = [event(f"e{at}", custom_data={"value": 1, "currency": "INR", "note": "x" * 100_000}) for at in range(9)]
+        assert door.events({"data": large}).json()["events_received"] == 9
+    assert taken == [2, 2, 2, 2, 1]
+    assert ids(door) == [f"e{at}" for at in range(9)]
+
+
 def test_a_step_that_fails_is_no_500(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     from truecount.collect import server
 

@@ -9,7 +9,7 @@ from truecount.copies import Copy, copies_of, pack
 from truecount.datasets import Dataset, DatasetSettings
 from truecount.policy.decode import Body, body_of_json
 from truecount.policy.errors import RequestRefused
-from truecount.policy.server import SLICE, Kept, ServerRequest, keep_slice
+from truecount.policy.server import Kept, ServerRequest, end_of_slice, keep_slice
 
 NOW_S = 1_791_212_460
 AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36"
@@ -39,7 +39,11 @@ def event(**changes: Any) -> dict[str, Any]:
 
 
 def keep_all(body: Body, how: ServerRequest) -> tuple[list[Copy], list[Kept]]:
-    kept = [keep_slice(body.data[at : at + SLICE], at, body, how) for at in range(0, len(body.data), SLICE)]
+    kept, at = [], 0
+    while at < len(body.data):
+        end = end_of_slice(body, at)
+        kept.append(keep_slice(body.data[at:end], at, body, how))
+        at = end
     return [copy for one in kept for copy in copies_of(pack(one.n, one.columns))], kept
 
 

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.policy.server_events import event, keep_one, refusal
+from tests.policy.server_events import event, keep_all, keep_one, refusal, request
 from tests.policy.test_keys import sha
+from truecount.copies import copies_of, pack
 from truecount.policy.coerce import MAX_UNKNOWN
-from truecount.policy.decode import MAX_EVENT, body_of_json, event_of_text
+from truecount.policy.decode import MAX_EVENT, Body, body_of_json, event_of_text
 from truecount.policy.digest_columns import texts_of
 from truecount.policy.errors import RequestRefused
 from truecount.policy.keys import MAX_VALUES, digests
+from truecount.policy.server import SLICE_BYTES, end_of_slice, keep_slice
 from truecount.vocabulary import Reason
 
 
@@ -70,6 +72,38 @@ def test_an_event_of_the_largest_size_is_read_and_a_larger_one_is_refused_by_its
     assert sorted(body.problems) == [1, 2]
     with pytest.raises(RequestRefused):
         event_of_text(larger)
+
+
+def test_a_slice_ends_at_64_events_or_256_kb_and_holds_one_event_at_least() -> None:
+    def ends(*sizes: int) -> list[int]:
+        body, found = Body([], sizes=sizes), [0]
+        while found[-1] < len(sizes):
+            found.append(end_of_slice(body, found[-1]))
+        return found[1:]
+
+    assert ends(*[1] * 130) == [64, 128, 130]
+    assert ends(*[SLICE_BYTES // 64] * 64) == [64]
+    assert ends(*[SLICE_BYTES // 64 + 1] * 64) == [63, 64]
+    assert ends(SLICE_BYTES - 1, 1, 1) == [2, 3]
+    assert ends(SLICE_BYTES, 1, SLICE_BYTES) == [1, 2, 3]
+    assert ends(SLICE_BYTES + 2, 1) == [1, 2]
+
+
+@pytest.mark.parametrize("as_text", [False, True], ids=["objects", "texts"])
+def test_the_borders_of_slices_change_nothing_in_what_is_kept(as_text: bool) -> None:
+    texts = [_of_size(size, event_id=f"e{at}") for at, size in enumerate([900, 200_000, 70_000, 900, 256_000] * 14)]
+    whole = json.dumps({"data": texts}) if as_text else f'{{"data":[{",".join(texts)}]}}'
+    body = body_of_json(whole.encode())
+    copies, slices = keep_all(body, request())
+    assert len(slices) == 3 * 14
+    assert max(body.sizes) <= SLICE_BYTES + 200
+    one_by_one = [keep_slice(body.data[at : at + 1], at, body, request()) for at in range(len(texts))]
+    at_once = keep_slice(body.data[: len(texts)], 0, body, request())
+    for others in (one_by_one, [at_once]):
+        assert [copy for one in others for copy in copies_of(pack(one.n, one.columns))] == copies
+        assert [pair for one in others for pair in one.private or ()] == [
+            pair for one in slices for pair in one.private or ()
+        ]
 
 
 def test_a_request_with_an_event_that_is_too_large_is_refused_naming_it() -> None:

@@ -22,7 +22,7 @@ from truecount.datasets import Dataset, token_hash
 from truecount.log.entries import Tally
 from truecount.policy.decode import Body, body_of_fields, body_of_json
 from truecount.policy.errors import INVALID, OAUTH, PARAMETER, Problem, RequestRefused
-from truecount.policy.server import SLICE, ServerRequest, keep_slice, normalised
+from truecount.policy.server import ServerRequest, end_of_slice, keep_slice, normalised
 from truecount.vocabulary import STANDARD_EVENTS, Outcome, Reason
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class ServerDoor:
             if isinstance(body, RequestRefused):
                 raise body
             job = _Job(request, body, ServerRequest(dataset, door.now_us, door.weak_key, clock_us=door.clock_us))
-            if len(body.data) <= SLICE:
+            if end_of_slice(body, 0) == len(body.data):
                 self._slice(job)
                 self._end(job)
                 return True
@@ -257,7 +257,7 @@ class ServerDoor:
     def _slice(self, job: _Job) -> bool:
         """Keep the next slice. True when it was the last."""
         body = job.body
-        events = body.data[job.at : job.at + SLICE]
+        events = body.data[job.at : end_of_slice(body, job.at)]
         kept = keep_slice(events, job.at, body, job.server)
         if body.dry_run:
             job.shown.extend(normalised(kept))

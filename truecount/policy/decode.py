@@ -75,6 +75,7 @@ class Events(Sequence[CommonEvent]):
 
     def __init__(self, raws: Sequence[bytes | Raw]) -> None:
         self._raws = raws
+        self.sizes = list(map(len, raws))
         self.problems: dict[int, RequestRefused] = {}
 
     def __len__(self) -> int:
@@ -150,6 +151,7 @@ def body_of_json(raw: bytes) -> Body:
         partner_agent=_text(body.partner_agent),
         upload_tag=_text(body.upload_tag),
         dry_run=is_true(_scalar(body.dry_run)),
+        sizes=events.sizes,
         problems=events.problems,
     )
 
@@ -165,6 +167,7 @@ def body_of_fields(fields: Mapping[str, str]) -> Body:
         partner_agent=_unquoted(get("partner_agent")),
         upload_tag=_unquoted(get("upload_tag")),
         dry_run=is_true(get("dry_run")),
+        sizes=events.sizes,
         problems=events.problems,
     )
 

@@ -85,5 +85,7 @@ class Body(msgspec.Struct):
     upload_tag: str = ""
     dry_run: bool = False
     messages: list[str] = []
+    sizes: Sequence[int] = ()
+    """Bytes of each event as it was sent."""
     problems: dict[int, RequestRefused] = {}
     """Index of an event that was decoded -> why its shape is wrong (data holds an empty event there)."""

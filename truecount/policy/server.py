@@ -5,8 +5,9 @@ All or nothing: any step may refuse the whole request, so nothing may be written
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import compress
+from itertools import accumulate, compress
 from typing import Any, Final
 
 import msgspec
@@ -27,10 +28,14 @@ from truecount.policy.server_steps import apply_consent, read_event_ids, read_pa
 from truecount.policy.slices import ServerRequest, Slice, Step
 from truecount.vocabulary import DIGEST_KEYS, Mark
 
-__all__ = ["SERVER_STEPS", "SLICE", "Kept", "ServerRequest", "keep_slice", "normalised"]
+__all__ = [
+    "SERVER_STEPS", "SLICE", "SLICE_BYTES", "Kept", "ServerRequest", "end_of_slice", "keep_slice", "normalised",
+]  # fmt: skip
 
 SLICE: Final = 64
 """Events that one call of the door's loop takes through the steps (about a millisecond)."""
+SLICE_BYTES: Final = 256 * 1024
+"""Bytes of events, as they were sent, that one such call takes; an event that alone is larger still goes in one."""
 
 SERVER_STEPS: Final[tuple[tuple[str, Step], ...]] = (
     ("check_shape", check_shape),
@@ -69,6 +74,12 @@ class Kept(msgspec.Struct):
     """What the sender should know, naming places and never values."""
     told: dict[str, list[int]] = {}
     """The same by its text, `{place}` for the event's place, with the rows of the slice it holds for."""
+
+
+def end_of_slice(body: Body, first: int) -> int:
+    """Where the slice that begins at event `first` ends: after SLICE events or SLICE_BYTES, and at least one event."""
+    sizes = body.sizes[first : first + SLICE]
+    return first + max(1, bisect_right(list(accumulate(sizes)), SLICE_BYTES))
 
 
 def keep_slice(events: Sequence[CommonEvent], first: int, body: Body, request: ServerRequest) -> Kept:
