@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from truecount.policy import visitor
+from truecount.policy.scrub import scrub_text
 from truecount.policy.visitor import agent_of, is_prefetch, visitor_of
 from truecount.vocabulary import Visitor
 
@@ -89,6 +90,29 @@ def test_a_user_agent_is_kept_without_contact_data() -> None:
     for one in crawleruseragents.CRAWLER_USER_AGENTS_DATA:
         for agent in one.get("instances", [])[:2]:
             assert "@" in agent or "%" in agent or "+" in agent or agent_of(agent) == agent
+
+
+@pytest.mark.parametrize("text", ["1" * 200_000, "1 " * 100_000, "x" * 200_000, "4111 " * 40_000, "a@b.de " * 30_000])
+def test_no_more_of_a_user_agent_is_looked_at_or_kept_than_a_thousand_characters(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[int] = []
+
+    def counted(agent: str) -> tuple[str, tuple[str, ...]]:
+        looked_at.append(len(agent))
+        return scrub_text(agent)
+
+    monkeypatch.setattr(visitor, "scrub_text", counted)
+    kept = agent_of(text)
+    assert 0 < len(kept) <= visitor.MAX_KEPT and max(looked_at) <= visitor.MAX_KEPT
+    assert agent_of(kept) == kept
+
+
+def test_a_user_agent_is_cut_before_the_word_that_is_too_long_for_it() -> None:
+    words = "Mozilla/5.0 " + "x" * (visitor.MAX_KEPT - 20)
+    assert agent_of(f"{words} abcdefg") == f"{words} abcdefg"
+    assert agent_of(f"{words} jane.doe@example.com") == words
+    assert "jane" not in agent_of("x" * (visitor.MAX_KEPT - 20) + "/jane.doe@example.com")
 
 
 def test_every_example_of_the_crawler_list_is_a_bot_or_a_tool() -> None:

@@ -17,7 +17,10 @@ from truecount.policy.scrub import scrub_text
 from truecount.vocabulary import Visitor
 
 MAX_AGENT: Final = 512
-"""Characters of a user agent that are looked at."""
+"""Characters of a user agent by which it is judged."""
+MAX_KEPT: Final = 1024
+"""Characters of a user agent that are looked at for contact data, and may be kept."""
+_LONGEST_EMAIL: Final = 320
 
 _is_tool: Final = re.compile(
     r"^(?:curl|Wget|HTTPie|PHP(?:-Curl-Class)?|Java|Dart|Ruby|undici|node|axios|got|ky|Deno|Bun)(?:[/ ]|$)"
@@ -106,16 +109,27 @@ def _judge(agent: str) -> tuple[str, Visitor]:
 _judged: Final[Memo[tuple[str, Visitor]]] = Memo(_judge, most=8192, longest=MAX_AGENT)
 
 
-_agents: Final[Memo[str]] = Memo(lambda agent: scrub_text(UNSTORABLE.sub("", agent))[0], most=8192, longest=MAX_AGENT)
+def _keep(agent: str) -> str:
+    if len(agent) > MAX_KEPT:
+        # The word that the cut goes through may be an address, which nobody would know by its first half.
+        start, end = agent[: MAX_KEPT - _LONGEST_EMAIL], agent[MAX_KEPT - _LONGEST_EMAIL : MAX_KEPT]
+        agent = start + end.rpartition(" ")[0]
+    return scrub_text(UNSTORABLE.sub("", agent))[0][:MAX_KEPT]
+
+
+_agents: Final[Memo[str]] = Memo(_keep, most=8192, longest=MAX_AGENT)
 
 
 def agent_of(agent: str) -> str:
-    """A user agent as anything of it may be kept: without contact data, and without what no store keeps."""
+    """A user agent as anything of it may be kept: without contact data, and without what no store keeps.
+
+    Of a longer one than MAX_KEPT characters the rest is neither looked at nor kept, nor the word that is cut there.
+    """
     return _agents[agent]
 
 
 def visitor_of(agent: str) -> tuple[str, Visitor]:
-    """Browser family and kind of visitor; UNKNOWN where there is no user agent.
+    """Browser family and kind of visitor, from the first MAX_AGENT characters; UNKNOWN where there is no user agent.
 
     The family is "" where no rule finds one, and Other where what it found is no name that the lists know.
     """
