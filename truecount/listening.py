@@ -18,6 +18,10 @@ class CannotServe(Exception):
     """Why the server cannot start, in words."""
 
 
+class CannotUse(CannotServe):
+    """What it was told to use is nothing to work with, and will not be by itself: exit code 2."""
+
+
 def say(text: str) -> None:
     """A line on stderr. A full disk or a closed terminal behind it is no reason to stop."""
     try:

@@ -24,10 +24,11 @@ from contextlib import ExitStack
 from typing import Any, Final, NamedTuple
 
 from truecount import heartbeat
-from truecount.listening import PORT_WAIT_S, CannotServe, bind, say, url_of
+from truecount.listening import PORT_WAIT_S, CannotServe, CannotUse, bind, say, url_of
 from truecount.log.errors import FolderError
 from truecount.log.folder import DataFolder
 from truecount.settings import Settings
+from truecount.store.place import unusable
 
 STOP_S: Final = 8.0
 """How long children may take to end after TERM; then they are killed. Shorter than systemd's and Docker's patience."""
@@ -228,7 +229,7 @@ class Supervisor:
 def serve(settings: Settings) -> int:
     """Own the data folder, bind the port, run all parts. Returns the exit code.
 
-    CannotServe, in words, when the folder or the port is not to be had.
+    CannotServe, in words, when the folder or the port is not to be had; CannotUse when no store can be in the folder.
     """
     started = time.monotonic()
     with ExitStack() as stack:
@@ -241,6 +242,8 @@ def serve(settings: Settings) -> int:
             raise CannotServe(str(error)) from None
         except OSError as error:
             raise CannotServe(f"the data folder {settings.data} cannot be used: {error.strerror}") from None
+        if wrong := unusable(folder.store):
+            raise CannotUse("the store {}: {}".format(*wrong))
         listener = stack.enter_context(bind(settings.host, settings.port))
         manager = stack.enter_context(bind("127.0.0.1", 0))
         clean(folder)

@@ -264,6 +264,14 @@ def test_doctor_calls_a_log_far_ahead_of_the_clock_broken(
     assert says in found["says"]
 
 
+def test_doctor_tells_of_a_store_that_is_no_folder(truecount: Run, tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path / "data")
+    folder.store.touch()
+    code, out, _ = truecount("doctor", "--format", "json")
+    found = {row["check"]: (row["state"], row["says"]) for row in json.loads(out)}
+    assert (code, found["store"]) == (1, ("broken", f"{folder.store} is not a folder"))
+
+
 def test_doctor_names_a_damaged_file_and_exits_1(truecount: Run, tmp_path: Path) -> None:
     truecount("dataset", "create", "Shop", "--id", "77")
     for path in (tmp_path / "data" / "log").rglob("*.sqlite"):

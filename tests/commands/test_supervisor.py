@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -17,8 +17,11 @@ import psutil
 import pytest
 
 from tests.system import PATIENCE_S, wait_until
+from truecount.cli import main
 from truecount.listening import CannotServe, bind, url_of
+from truecount.log.folder import DataFolder
 from truecount.settings import read_settings
+from truecount.supervisor import Child
 
 PART = """
 import os, signal, sys, time
@@ -151,6 +154,58 @@ def test_killed_it_takes_all_parts_with_it(tmp_path: Path) -> None:
 def test_parts_stay_in_its_process_group(tmp_path: Path) -> None:
     with supervisor(tmp_path) as running:
         assert os.getpgid(running.pid("engine")) == os.getpgid(running.process.pid)
+
+
+def _a_file(store: Path) -> None:
+    store.touch()
+
+
+def _a_link_to_nothing(store: Path) -> None:
+    store.symlink_to("nowhere")
+
+
+def _not_ours(store: Path) -> None:
+    store.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (_a_file, "is not a folder: move it away"),
+        (_a_link_to_nothing, "is not a folder: move it away"),
+        (_not_ours, "cannot be written by this user: give it to the user that runs serve"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_refused_as_wrong_use_before_anything_starts(
+    make: Callable[[Path], None],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = DataFolder(tmp_path / "data")
+    make(folder.store)
+    if make is _not_ours:  # root may write everywhere
+        monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != folder.store)
+    monkeypatch.setattr(Child, "start", lambda *_: pytest.fail("something was started"))
+    assert main(["serve", "--data", str(folder.path), "--port", "0"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"truecount serve: the store {folder.store} ") and words in said
+    assert not folder.is_owned()
+
+
+def test_an_engine_says_in_words_that_it_cannot_use_its_store(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path / "data")
+    folder.store.touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "truecount.store.service", "--data", str(folder.path)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"engine: the store {folder.store} is not a folder: ")
 
 
 def test_a_part_that_says_wrong_use_at_the_start_ends_the_server_with_code_2(tmp_path: Path) -> None:

@@ -152,10 +152,13 @@ def _datasets(folder: DataFolder) -> Iterator[Finding]:
 def _server(folder: DataFolder) -> Iterator[Finding]:
     from truecount.store.client import Store
     from truecount.store.errors import StoreError
+    from truecount.store.place import unusable
 
     if not folder.is_owned():
         yield Finding("server", LOOK, "none runs on this folder", "truecount serve")
-        if not folder.store.is_dir():
+        if wrong := unusable(folder.store):
+            yield Finding("store", BROKEN, *wrong)
+        elif not folder.store.is_dir():
             yield Finding("store", GOOD, "not there; it is made from the log at the next start")
         return
     if not (folder.run / "serve.json").is_file():

@@ -21,11 +21,13 @@ Ends at TERM or INT, and answers nothing with yes that is not on disk. All words
 
 def run(arguments: Sequence[str]) -> int:
     settings = settings_of(arguments)
-    from truecount.listening import CannotServe
+    from truecount.listening import CannotServe, CannotUse
     from truecount.supervisor import serve
 
     try:
         return serve(settings)
+    except CannotUse as error:
+        raise WrongUse(str(error)) from None
     except CannotServe as error:
         raise CommandFailed(str(error)) from None
 

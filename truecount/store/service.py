@@ -22,12 +22,15 @@ from truecount import heartbeat
 from truecount.log.folder import DataFolder
 from truecount.settings import read_settings
 
+from .place import unusable
+
 if TYPE_CHECKING:
     from .loader import Loader
 
 READER_SECRET: Final = "reader"
 UPKEEP_EVERY_S: Final = 30.0
 END_WITHIN_S: Final = 8.0
+WRONG_USE: Final = 2
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -70,6 +73,9 @@ def main(argv: list[str] | None = None) -> int:
 
     settle(folder.path)
     store = folder.path / chosen.store
+    if wrong := unusable(store):
+        print("engine: the store {}: {}".format(*wrong), file=sys.stderr, flush=True)
+        return WRONG_USE
     store.mkdir(mode=0o700, exist_ok=True)
     # All slots may be taken at once, and the loader and merges need some: a query gets half of what there is.
     memory = settings.engine_memory_mb << 20 or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
