@@ -83,24 +83,28 @@ class EventsRefused(msgspec.Struct, gc=False):
 
 
 Payload = HitKept | HitRefused | EventsKept | EventsRefused
-Waiter = tuple[Receiver, bytes, Payload | None]
-"""Whom an answer goes to, the answer, and what has to be on disk before."""
 Waiting = tuple[Receiver, bytes, Payload | Request | None]
-"""A waiter, or a hit that is still to be judged (its answer is not known yet)."""
+"""Whom an answer goes to, the answer, and what has to be on disk before; or a hit that is still to be judged, whose
+answer is not known yet."""
 
 
 class Judged(msgspec.Struct, gc=False):
     """What the browser door decided of the hits of a turn: an answer and a payload for each, and the copies to keep."""
 
     answers: list[bytes]
-    payloads: list[Payload]
+    payloads: list[Payload | None]
     kept: list[HitsKept]
 
 
 class _Batch(msgspec.Struct, gc=False):
     """One transaction in the making, and whom it answers."""
 
-    waiters: list[Waiter]
+    receivers: list[Receiver]
+    answers: list[bytes]
+    payloads: list[Payload | None]
+    others: list[Payload]
+    """Payloads but those of hits that are kept, which need no look each."""
+    hits: int
     entries: list[Entry]
     private: bytes | None
     size: int
@@ -191,56 +195,51 @@ class Batcher:
         if self._committing or not (self.waiters or self._tallies_due):
             return
         waiting, self.waiters = self.waiters, []
-        waiters, hits = self._decide(waiting)
         size, self.waiting_bytes = self.waiting_bytes, 0
-        batch = self._make(waiters, hits)
+        batch = self._make(waiting)
         if not batch.entries:
             self._finish(batch)
         elif batch.size <= INLINE_BYTES and self._mean_s <= SLOW_COMMIT_S:
             self._commit(batch)
             self._finish(batch)
         else:
-            self._committing = len(waiters) or 1
+            self._committing = len(waiting) or 1
             self._committing_bytes = size
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
                 self._thread.start()
             self._jobs.put(batch)
 
-    def _decide(self, waiting: list[Waiting]) -> tuple[list[Waiter], list[HitsKept]]:
-        """Have the hits among what waits judged; the order stays."""
+    def _decide(self, waiting: list[Waiting]) -> tuple[list[bytes], list[Payload | None], list[HitsKept]]:
+        """Have the hits among what waits judged. Answers and payloads keep the order."""
         requests = [payload for _, _, payload in waiting if type(payload) is Request]
         if not requests:
-            return waiting, []  # type: ignore[return-value]
+            return [answer for _, answer, _ in waiting], [payload for _, _, payload in waiting], []  # type: ignore[misc]
         judged = self._judge(requests)
         if len(requests) == len(waiting):
-            receivers = [receiver for receiver, _, _ in waiting]
-            return list(zip(receivers, judged.answers, judged.payloads, strict=True)), judged.kept
+            return judged.answers, judged.payloads, judged.kept
         decided = iter(zip(judged.answers, judged.payloads, strict=True))
-        waiters: list[Waiter] = [
-            (waiter[0], *next(decided)) if type(waiter[2]) is Request else waiter  # type: ignore[misc]
-            for waiter in waiting
-        ]
-        return waiters, judged.kept
+        both = [next(decided) if type(payload) is Request else (answer, payload) for _, answer, payload in waiting]
+        return [answer for answer, _ in both], [payload for _, payload in both], judged.kept  # type: ignore[misc]
 
-    def _make(self, waiters: list[Waiter], hits: list[HitsKept]) -> _Batch:
+    def _make(self, waiting: list[Waiting]) -> _Batch:
+        answers, payloads, hits = self._decide(waiting)
+        others = [payload for payload in payloads if payload is not KEPT and payload is not None]
         now_us = self._writer.now_us()
         first_us = min([now_us, *(kept.received_us for kept in hits)])
         parts = [kept.part for kept in hits]
-        n = sum(kept.n for kept in hits)
+        n_hits = n = sum(kept.n for kept in hits)
         private: list[Private | None] = [one for kept in hits for one in kept.private]
         tallies: list[Tally] = []
-        for _, _, payload in waiters:
-            kind = type(payload)
-            if kind is EventsKept:
-                assert isinstance(payload, EventsKept)
+        for payload in others:
+            if isinstance(payload, EventsKept):
                 tallies.extend(payload.withheld)
                 if payload.n:
                     parts.extend(payload.parts)
                     private.extend(payload.private or [None] * payload.n)
                     n += payload.n
-            elif kind is EventsRefused:
-                tallies.extend(payload.tallies)  # type: ignore[union-attr]
+            elif isinstance(payload, EventsRefused):
+                tallies.extend(payload.tallies)
         if self._tallies_due:
             self._tallies_due = False
             tallies.extend(
@@ -258,7 +257,10 @@ class Batcher:
             entries.append(tallies_entry(tallies))
             first_us = min(first_us, *(tally.received_us for tally in tallies))
         size = sum(len(entry.body) for entry in entries)
-        return _Batch(waiters, entries, packed_private, size, first_us, now_us, tallies)
+        receivers = [receiver for receiver, _, _ in waiting]
+        return _Batch(
+            receivers, answers, payloads, others, n_hits, entries, packed_private, size, first_us, now_us, tallies
+        )
 
     def _commit(self, batch: _Batch) -> None:
         start = time.perf_counter()
@@ -294,44 +296,35 @@ class Batcher:
                 self._tell(batch.error)
                 self._take_back(batch)
         self._count(batch)
-        if batch.error is None:
-            _answer(batch.waiters)
-        else:
+        if batch.error is not None:
             hits, events = self._answers.hit_unavailable, self._answers.server_unavailable
-            _answer(
-                [
-                    (receiver, _unavailable(answer, payload, hits, events), None)
-                    for receiver, answer, payload in batch.waiters
-                ]
-            )
+            batch.answers = [
+                _unavailable(answer, payload, hits, events)
+                for answer, payload in zip(batch.answers, batch.payloads, strict=True)
+            ]
+        _answer(batch.receivers, batch.answers)
 
     def _count(self, batch: _Batch) -> None:
         counters = self._counters
         stored = batch.error is None
-        hits = events = events_lost = withheld = 0
-        for _, _, payload in batch.waiters:
-            kind = type(payload)
-            if kind is HitKept:
-                hits += 1
-            elif kind is HitRefused:
-                assert isinstance(payload, HitRefused)
+        events = events_lost = withheld = 0
+        for payload in batch.others:
+            if isinstance(payload, HitRefused):
                 self._count_refused_hit(payload)
-            elif kind is EventsKept:
-                assert isinstance(payload, EventsKept)
+            elif isinstance(payload, EventsKept):
                 held = sum(tally.n for tally in payload.withheld)
                 if stored:
                     events += payload.n
                     withheld += held
                 else:
                     events_lost += payload.n + held
-            elif kind is EventsRefused:
-                assert isinstance(payload, EventsRefused)
+            elif isinstance(payload, EventsRefused):
                 if stored or not payload.tallies:
                     counters.refuse(SERVER, payload.reason, payload.n)
                 else:
                     events_lost += payload.n
-        if hits:
-            counters.take(BROWSER, accepted=hits if stored else 0, unavailable=0 if stored else hits)
+        if batch.hits:
+            counters.take(BROWSER, accepted=batch.hits if stored else 0, unavailable=0 if stored else batch.hits)
         if events or events_lost or withheld:
             counters.take(SERVER, accepted=events, withheld=withheld, unavailable=events_lost)
 
@@ -369,39 +362,28 @@ class Batcher:
 
 
 def _unavailable(answer: bytes, payload: Payload | None, hits: bytes, events: bytes) -> bytes:
-    kind = type(payload)
-    if kind is HitKept:
+    if payload is KEPT:
         return hits
-    if kind is EventsKept or (kind is EventsRefused and payload.tallies):  # type: ignore[union-attr]
+    if isinstance(payload, EventsKept) or (isinstance(payload, EventsRefused) and payload.tallies):
         return events
     return answer
 
 
-def _answer(waiters: Sequence[Waiter]) -> None:
+def _answer(receivers: Sequence[Receiver], answers: Sequence[bytes]) -> None:
     """Send the answers in order, those of one connection that follow each other in one piece."""
-    before: Receiver | None = None
-    held = b""
-    n = 0
-    more: list[bytes] = []
-    for receiver, answer, _ in waiters:
-        if receiver is before:
-            more.append(answer)
-            n += 1
+    last = len(receivers) - 1
+    first = 0
+    for at, receiver in enumerate(receivers):
+        if at < last and receivers[at + 1] is receiver:
             continue
-        if before is not None:
-            _give(before, b"".join((held, *more)) if more else held, n)
-        before, held, n = receiver, answer, 1
-        if more:
-            more = []
-    if before is not None:
-        _give(before, b"".join((held, *more)) if more else held, n)
-
-
-def _give(receiver: Receiver, data: bytes, n: int) -> None:
-    try:
-        receiver.give(data, n)
-    except Exception as error:  # one connection must not cost the others their answers
-        log.error("an answer could not be given: %s", type(error).__name__)
+        try:
+            if first == at:
+                receiver.give(answers[at], 1)
+            else:
+                receiver.give(b"".join(answers[first : at + 1]), at + 1 - first)
+        except Exception as error:  # one connection must not cost the others their answers
+            log.error("an answer could not be given: %s", type(error).__name__)
+        first = at + 1
 
 
 _encode: Final[Callable[[Any], bytes]] = msgspec.msgpack.Encoder().encode

@@ -63,7 +63,7 @@ class BrowserDoor:
     def judge(self, requests: Sequence[Request]) -> Judged:
         """Decide of the hits of a turn: one answer to each, and what is to be kept or counted, whatever came."""
         answers = [b""] * len(requests)
-        payloads: list[Payload] = [KEPT] * len(requests)
+        payloads: list[Payload | None] = [KEPT] * len(requests)
         judged = Judged(answers, payloads, [])
         groups: dict[str, tuple[Dataset, list[int], list[Hit]]] = {}
         for at, request in enumerate(requests):
@@ -109,8 +109,8 @@ class BrowserDoor:
                 values,
                 request.address,
                 head.get(b"user-agent", b"").decode("utf-8", "replace"),
-                head.get(b"origin", b"").decode("utf-8", "replace"),
-                head.get(b"referer", b"").decode("utf-8", "replace"),
+                head[b"origin"].decode("utf-8", "replace") if b"origin" in head else "",
+                head[b"referer"].decode("utf-8", "replace") if b"referer" in head else "",
                 _purpose(head),
             )
         except BodyRefused as refused:
@@ -145,16 +145,16 @@ class BrowserDoor:
                 return
             self._door.fault("a hit could not be judged", error)
             ended = {0: Reason.UNREADABLE}
-        pixel = self._door.answers.pixel
-        for row, at in enumerate(places):
+        answers, pixel = judged.answers, self._door.answers.pixel
+        for at in places:
             request = requests[at]
-            reason = ended.get(row)
-            if reason is not None:
-                name = run[row].get("ev")
-                told = name if name in _TOLD_NAMES else ""
-                judged.payloads[at] = HitRefused(receipt.dataset.id, reason, told)
-            plain = reason is None and request.keep and request.method == b"GET" and b"origin" not in request.head
-            judged.answers[at] = pixel if plain else self._answer(request, reason)
+            usual = request.keep and request.method == b"GET" and b"origin" not in request.head
+            answers[at] = pixel if usual else self._answer(request, None)
+        for row, reason in ended.items():
+            at = places[row]
+            name = run[row].get("ev")
+            judged.payloads[at] = HitRefused(receipt.dataset.id, reason, name if name in _TOLD_NAMES else "")
+            answers[at] = self._answer(requests[at], reason)
 
     def _answer(self, request: Request, reason: Reason | None) -> bytes:
         answers = self._door.answers
