@@ -45,18 +45,37 @@ Query = tuple[tuple[str, ...], Sequence[str]]
 class _Shape:
     """The keys of a query in their order. One that comes often is read by an expression of its own, in one go."""
 
-    __slots__ = ("keys", "match", "raw", "seen")
+    __slots__ = ("escaped", "in_keys", "keys", "match", "raw", "seen")
 
     def __init__(self, raw: tuple[str, ...], keys: tuple[str, ...]) -> None:
         self.raw = raw
         self.keys = keys
         self.seen = 0
+        self.escaped: list[int] = []
+        """Places of values in which escapes were seen."""
+        self.in_keys = sum(key.count("%") for key in raw)
         self.match: Callable[[str], re.Match[str] | None] | None = None
 
     def see(self) -> None:
         self.seen += 1
         if self.seen == LEARN_AFTER and len(self.keys) <= LEARN_KEYS and len(set(self.keys)) == len(self.keys):
             self.match = re.compile("&".join(f"{re.escape(key)}=([^&]*+)" for key in self.raw)).fullmatch
+
+    def unquoted(self, values: Sequence[str], escapes: int) -> Sequence[str]:
+        """The values without the escapes that are in them, so many in all."""
+        if not escapes:
+            return values
+        plain = list(values)
+        for place in self.escaped:
+            value = values[place]
+            there = value.count("%")
+            if there:
+                escapes -= there
+                plain[place] = unquote(value)
+        if escapes > self.in_keys:
+            self.escaped = [place for place, value in enumerate(values) if place in self.escaped or "%" in value]
+            return [unquote(value) if "%" in value else value for value in values]
+        return plain
 
 
 LEARN_AFTER: Final = 64
@@ -82,8 +101,7 @@ def read_query(text: str) -> Query:
     if shape is not None and shape.match is not None:
         match = shape.match(text)
         if match is not None:
-            values = match.groups()
-            return shape.keys, [unquote(value) if "%" in value else value for value in values]
+            return shape.keys, shape.unquoted(match.groups(), text.count("%"))
     pairs = text.split("&")
     fields = _fields(pairs)
     keys = tuple(fields)

@@ -7,6 +7,7 @@ request or a long server request is under way, what follows on the connection is
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -63,8 +64,8 @@ class DoorProtocol(HttpToolsProtocol):
     # of connections; slots lie side by side. The first line's are the base class's.
     __slots__ = (  # noqa: RUF023
         "connections", "cycle", "flow", "on_header", "parser", "transport", "url",
-        "_begun", "_body", "_body_held", "_body_size", "_check_head", "_closing", "_discarding", "_head", "_head_size",
-        "_held", "_holder", "_in_body", "_in_message", "_kept_head", "_lingering", "_long", "_path", "_peer", "_query",
+        "_begun", "_body", "_body_held", "_body_size", "_check_head", "_closing", "_descriptor", "_discarding", "_head",
+        "_head_size", "_held", "_holder", "_in_body", "_in_message", "_kept_head", "_lingering", "_long", "_path", "_peer", "_query",
         "_repeated", "_route", "_running", "_trusted", "_want_100", "_window_since", "_window_size", "_write_paused",
         "door", "lost", "since", "waiting",
     )  # fmt: skip
@@ -116,6 +117,8 @@ class DoorProtocol(HttpToolsProtocol):
         self._head_size = 0
         self._check_head = False
         self._write_paused = False
+        self._descriptor = -1
+        """The socket's, where answers may be written to it past the transport: without TLS."""
         self._peer = ""
         self._trusted = False
         self._holder = ""
@@ -137,6 +140,8 @@ class DoorProtocol(HttpToolsProtocol):
         self._holder = "" if self._trusted else holder_of(self._peer)
         self.client = (self._peer, int(peer[1])) if self._peer else None
         self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
+        if self.scheme == "http" and (socket := transport.get_extra_info("socket")) is not None:
+            self._descriptor = socket.fileno()
         self.since = door.now_s
         if door.stopping:
             self._closing = True
@@ -432,11 +437,24 @@ class DoorProtocol(HttpToolsProtocol):
         self.waiting -= n
         if self.lost:
             return
-        self.transport.write(data)
+        self._write(data)
         if not self.waiting:
             self.since = self.door.now_s
             if self._held or self._closing or self._want_100:
                 self._go_on()
+
+    def _write(self, data: bytes) -> None:
+        """Write at once what the socket takes; the transport, which costs a hit 2 µs more, has the rest."""
+        transport = self.transport
+        if self._descriptor >= 0 and not transport.is_closing() and not transport.get_write_buffer_size():
+            try:
+                written = os.write(self._descriptor, data)
+            except OSError:
+                written = 0
+            if written == len(data):
+                return
+            data = data[written:]
+        transport.write(data)
 
     def resume(self) -> None:
         """The long request's answer is handed in: those behind it may follow."""
