@@ -64,9 +64,10 @@ class DoorProtocol(HttpToolsProtocol):
     # of connections; slots lie side by side. The first line's are the base class's.
     __slots__ = (  # noqa: RUF023
         "connections", "cycle", "flow", "on_header", "parser", "transport", "url",
-        "_begun", "_body", "_body_held", "_body_size", "_check_head", "_closing", "_descriptor", "_discarding", "_head",
-        "_head_size", "_held", "_holder", "_in_body", "_in_message", "_kept_head", "_lingering", "_long", "_path", "_peer", "_query",
-        "_repeated", "_route", "_running", "_trusted", "_want_100", "_window_since", "_window_size", "_write_paused",
+        "_begun", "_body", "_body_held", "_body_size", "_check_head", "_closing", "_descriptor", "_discarding",
+        "_head", "_head_size", "_held", "_holder", "_in_body", "_in_message", "_kept_head", "_lingering",
+        "_long", "_path", "_peer", "_query", "_repeated", "_route", "_running", "_trusted", "_want_100",
+        "_window_since", "_window_size", "_write_paused",
         "door", "lost", "since", "waiting",
     )  # fmt: skip
 
