@@ -106,6 +106,16 @@ def test_data_in_the_query_of_an_empty_post_is_kept(door: RunningDoor) -> None:
     assert ids(door)[-1] == "query"
 
 
+def test_a_finding_of_many_events_is_told_once_with_the_first_place_and_their_number(door: RunningDoor) -> None:
+    events = [event(f"many-{at}", custom_data={"value": 5} if at % 2 else {}) for at in range(500)]
+    for one in events:
+        one["event_name"] = "Purchase"
+    answer = door.ask("POST", WITH, json.dumps({"data": events}).encode(), {"Content-Type": JSON})
+    messages = [one for one in answer.json()["messages"] if "value and currency" in one]
+    assert len(messages) == 1
+    assert messages[0].startswith("$['data'][0]") and messages[0].endswith("(and in 499 more events)")
+
+
 ERRORS: list[tuple[str, str, Any, dict[str, str], int, int, int | None, str]] = [
     # name, target, body, headers, http, code, subcode, type
     ("no_token", URL, {"data": []}, {}, 400, 104, None, "OAuthException"),

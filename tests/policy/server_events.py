@@ -10,6 +10,7 @@ from truecount.datasets import Dataset, DatasetSettings
 from truecount.policy.decode import Body, body_of_json
 from truecount.policy.errors import RequestRefused
 from truecount.policy.server import Kept, ServerRequest, end_of_slice, keep_slice
+from truecount.policy.slices import Told, messages_of
 
 NOW_S = 1_791_212_460
 AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36"
@@ -53,7 +54,11 @@ def keep(
     """The copies kept of a JSON request with these events, and its messages."""
     body = body_of_json(json.dumps({"data": list(events), **(beside or {})}).encode())
     copies, kept = keep_all(body, request(**settings))
-    return copies, [message for one in kept for message in one.messages]
+    told: Told = {}
+    for text, rows in kept[0].told.items() if kept else ():
+        told[text] = (rows[0], len(rows))
+    assert len(kept) <= 1
+    return copies, messages_of(told)
 
 
 def keep_one(beside: dict[str, Any] | None = None, settings: dict[str, Any] | None = None, **changes: Any) -> Copy:

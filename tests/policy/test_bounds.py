@@ -15,7 +15,7 @@ from truecount.policy.decode import MAX_EVENT, Body, body_of_json, event_of_text
 from truecount.policy.digest_columns import texts_of
 from truecount.policy.errors import RequestRefused
 from truecount.policy.keys import MAX_VALUES, digests
-from truecount.policy.server import SLICE_BYTES, end_of_slice, keep_slice
+from truecount.policy.server import SLICE, SLICE_BYTES, end_of_slice, keep_slice
 from truecount.vocabulary import Reason
 
 
@@ -74,16 +74,16 @@ def test_an_event_of_the_largest_size_is_read_and_a_larger_one_is_refused_by_its
         event_of_text(larger)
 
 
-def test_a_slice_ends_at_64_events_or_256_kb_and_holds_one_event_at_least() -> None:
+def test_a_slice_ends_at_so_many_events_or_256_kb_and_holds_one_event_at_least() -> None:
     def ends(*sizes: int) -> list[int]:
         body, found = Body([], sizes=sizes), [0]
         while found[-1] < len(sizes):
             found.append(end_of_slice(body, found[-1]))
         return found[1:]
 
-    assert ends(*[1] * 130) == [64, 128, 130]
-    assert ends(*[SLICE_BYTES // 64] * 64) == [64]
-    assert ends(*[SLICE_BYTES // 64 + 1] * 64) == [63, 64]
+    assert ends(*[1] * (2 * SLICE + 2)) == [SLICE, 2 * SLICE, 2 * SLICE + 2]
+    assert ends(*[SLICE_BYTES // SLICE] * SLICE) == [SLICE]
+    assert ends(*[SLICE_BYTES // SLICE + 1] * SLICE) == [SLICE - 1, SLICE]
     assert ends(SLICE_BYTES - 1, 1, 1) == [2, 3]
     assert ends(SLICE_BYTES, 1, SLICE_BYTES) == [1, 2, 3]
     assert ends(SLICE_BYTES + 2, 1) == [1, 2]

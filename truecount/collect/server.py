@@ -23,6 +23,7 @@ from truecount.log.entries import Tally
 from truecount.policy.decode import Body, body_of_fields, body_of_json
 from truecount.policy.errors import INVALID, OAUTH, PARAMETER, Problem, RequestRefused
 from truecount.policy.server import ServerRequest, end_of_slice, keep_slice, normalised
+from truecount.policy.slices import Told, messages_of
 from truecount.vocabulary import STANDARD_EVENTS, Outcome, Reason
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class _Job(msgspec.Struct):
     parts: list[bytes] = []
     private: list[Private | None] = []
     any_private: bool = False
-    messages: dict[str, None] = {}
+    told: Told = {}
     shown: list[dict[str, Any]] = []
     """What a dry run would keep."""
 
@@ -270,15 +271,16 @@ class ServerDoor:
                 job.private.extend([None] * kept.n)
         job.n += kept.n
         job.withheld += kept.withheld
-        for message in kept.messages:
-            job.messages[message] = None
+        for text, rows in kept.told.items():
+            first, n = job.told.get(text, (job.at + rows[0], 0))
+            job.told[text] = (first, n + len(rows))
         job.at += len(events)
         return job.at >= len(body.data)
 
     def _end(self, job: _Job) -> None:
         door = self._door
         request, body = job.request, job.body
-        messages = [*body.messages, *job.messages]
+        messages = [*body.messages, *messages_of(job.told)]
         if body.dry_run:
             door.counters.add("truecount_dry_runs_total", len(body.data))
             answer = door.answers.received(len(body.data), messages, keep=request.keep, normalised=job.shown)

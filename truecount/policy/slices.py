@@ -110,13 +110,17 @@ class Slice:
         """Tell the sender something in `messages`; `{place}` in the text stands for the event."""
         self.told.setdefault(text, []).append(row)
 
-    def messages(self) -> list[str]:
-        """One message a finding: the first event that it holds for, and how many more of the slice."""
-        out = []
-        for text, rows in self.told.items():
-            more = f" (and in {len(rows) - 1} more events)" if len(rows) > 1 else ""
-            out.append(text.format(place=place(self.first + rows[0])) + more)
-        return out
+
+Told = dict[str, tuple[int, int]]
+"""What a sender is told of a request, `{place}` for the event's place: index of the first such event, their number."""
+
+
+def messages_of(told: Told) -> list[str]:
+    """One message a finding: the first event that it holds for, and in how many more."""
+    return [
+        text.format(place=place(first)) + (f" (and in {n - 1} more events)" if n > 1 else "")
+        for text, (first, n) in told.items()
+    ]
 
 
 def values(column: tuple[Any, ...]) -> list[str]:
