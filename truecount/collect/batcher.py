@@ -24,8 +24,9 @@ from truecount.log.errors import LogFull
 from truecount.log.writer import LogWriter
 from truecount.vocabulary import Outcome, Reason
 
-INLINE_BYTES: Final = 512 * 1024
-"""Commits up to this size run in the loop: a thread costs two hand-overs and the lock of the interpreter."""
+INLINE_BYTES: Final = 128 * 1024
+"""Commits up to this size run in the loop, as those of hits do: a thread costs two hand-overs and the lock of the
+interpreter. For larger ones it pays, since it compresses and writes beside the loop."""
 SLOW_COMMIT_S: Final = 0.02
 """Where commits take longer than this on average, the thread takes them, and the loop is free meanwhile."""
 HIT_BYTES: Final = 600

@@ -39,6 +39,8 @@ CROWDED_S: Final = 5.0
 """In place of BODY_S while half of what bodies may take is taken."""
 BODY_MOST_S: Final = 60.0
 """A body for the collecting doors, which is held until it is whole, has to be there within this."""
+LARGE_PIECE: Final = 16 * 1024
+"""Bytes of a piece of a body that is kept as it came; smaller ones are joined."""
 IDLE_S: Final = 75.0
 """Longer than usual proxies keep a connection (60 s), so that it is they who close it."""
 UNREAD_S: Final = 30.0
@@ -99,7 +101,7 @@ class DoorProtocol(HttpToolsProtocol):
         self._path = self._query = b""
         self._kept_head: dict[bytes, bytes] | None = None
         self._body: list[bytes | bytearray] = []
-        """The first piece as it came, and all others joined."""
+        """Large pieces as they came, and small ones that follow each other joined."""
         self._body_size = 0
         self._body_held = 0
         self._window_since = 0.0
@@ -296,12 +298,12 @@ class DoorProtocol(HttpToolsProtocol):
             self._refuse_body()
         else:
             pieces = self._body
-            if not pieces:
+            if size >= LARGE_PIECE or not pieces:
                 pieces.append(body)
-            elif len(pieces) == 1:
-                pieces.append(bytearray(body))
+            elif type(pieces[-1]) is bytearray:
+                pieces[-1] += body
             else:  # no object a piece: small chunks would take many times their size
-                pieces[1] += body
+                pieces.append(bytearray(body))
             self._body_held += size
             if not self.door.held.hold(self._holder, size):
                 self._release_body()
