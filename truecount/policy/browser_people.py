@@ -124,8 +124,8 @@ def _country_of(rows: HitColumns, row: int) -> str:
 
 def judge_visitor(rows: HitColumns) -> None:
     """Browser family and kind of visitor, from the user agent and the request's purpose."""
-    rows.columns["browser"] = [family for _, family, _ in rows.judged]
-    rows.columns["visitor"] = kinds = [kind for _, _, kind in rows.judged]
+    rows.columns["browser"] = rows.families
+    rows.columns["visitor"] = kinds = rows.visitors
     for row, hit in enumerate(rows.hits):
         if hit.purpose and is_prefetch(hit.purpose):
             kinds[row] = Visitor.PREFETCH.value

@@ -170,16 +170,24 @@ def _phones(column: Sequence[Any], countries: Sequence[str] | None) -> list[byte
         return None
     found = sha256s(parts)
     if countries is not None:
-        codes = [_codes[country] for country in countries]
-        doubtful = [
-            row
-            for row, (part, code, text) in enumerate(zip(parts, codes, texts, strict=True))
-            if part.startswith(code[1])
-            or (text[0] != "+" and (len(part) < CLEAR_DIGITS or not part.startswith(code[0])) and code[0] != b"?")
-        ]
-        for row in doubtful:
+        for row in _doubtful(texts, parts, lines, countries):
             found[row] = digests("ph", texts[row], countries[row])[0]
     return found
+
+
+def _doubtful(texts: list[str], parts: list[bytes], lines: bytes, countries: Sequence[str]) -> list[int]:
+    """Numbers that may lack their country's calling code, or have its trunk zero behind it."""
+    _, code_and_zero = _codes[countries[0]]
+    if countries.count(countries[0]) == len(countries) and lines.count(b"\n+") == len(texts) - 1 and lines[:1] == b"+":
+        # The usual column: all of one country and written with a plus.
+        return [row for row, part in enumerate(parts) if part.startswith(code_and_zero)]
+    codes = [_codes[country] for country in countries]
+    return [
+        row
+        for row, (part, (code, code_and_zero), text) in enumerate(zip(parts, codes, texts, strict=True))
+        if part.startswith(code_and_zero)
+        or (text[0] != "+" and (len(part) < CLEAR_DIGITS or not part.startswith(code)) and code != b"?")
+    ]
 
 
 def _ids(column: Sequence[Any], countries: Sequence[str] | None) -> list[bytes] | None:

@@ -43,9 +43,9 @@ class HitColumns:
         self.sorts: dict[int, dict[str, Column]] = {int(sort): {} for sort in Sort}
         """hits.Sort -> name inside the brackets -> column. NAMED ones are read from `sent`."""
         self.columns: dict[str, list[Any]] = {}
-        self.judged = [JUDGED[hit.agent] for hit in hits]
-        """The user agents: as they may be kept, browser family, kind of visitor."""
-        self.agents = [agent for agent, _, _ in self.judged]
+        judged = zip(*[JUDGED[hit.agent] for hit in hits], strict=True)
+        self.agents, self.families, self.visitors = map(list, judged)
+        """User agents as they may be kept, browser families, kinds of visitor."""
         self.at = False
         """Whether a sign of an @ stands in any value; where none does, ids need no closer look."""
         self.click_ids: dict[int, str] = {}

@@ -34,10 +34,12 @@ def clean_urls(urls: list[str], take: Callable[[int, tuple[str, ...]], None]) ->
 def landings_of(urls: Sequence[str]) -> list[tuple[int, Landing]]:
     """Rows of URLs that say where a visit came from, and what they say."""
     joined = SEPARATOR.join(urls)
-    found = {row for sign in _SIGNS if sign in joined for row, url in enumerate(urls) if sign in url}
-    # The part from the first utm_ on repeats from visit to visit; a click id never does.
-    return [
-        (row, landing_of(url) if "id=" in url else _landings[url[max(url.find("utm_") - 1, 0) :]])
-        for row in sorted(found)
-        for url in (urls[row],)
-    ]
+    rows = {row for sign in _SIGNS if sign in joined for row, url in enumerate(urls) if sign in url}
+    landings = _landings
+    found = []
+    for row in sorted(rows):
+        url = urls[row]
+        # The part from the first utm_ on repeats from visit to visit; a click id never does.
+        start = url.find("utm_")
+        found.append((row, landings[url[start - 1 :]] if start > 0 and "id=" not in url else landing_of(url)))
+    return found

@@ -34,9 +34,9 @@ def find_visitors(rows: Slice) -> None:
         columns["address"] = addresses.shortened
     if "client_user_agent" in user:
         judged = [JUDGED[agent] for agent in values(user["client_user_agent"])]
-        rows.agents = [agent for agent, _, _ in judged]
-        columns["browser"] = [family for _, family, _ in judged]
-        columns["visitor"] = kinds = [kind for _, _, kind in judged]
+        agents, families, kinds = map(list, zip(*judged, strict=True))
+        rows.agents = agents
+        columns["browser"], columns["visitor"] = families, kinds
         if not _UNMARKED.issuperset(kinds):
             for row, kind in enumerate(kinds):
                 if kind == Visitor.TOOL:
