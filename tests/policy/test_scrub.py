@@ -24,7 +24,8 @@ from truecount.policy.scrub import (
 )
 
 JANE = "jane.doe@example.com"
-JANE_HASH = hashlib.sha256(JANE.encode()).hexdigest()
+JANE_HASH = hashlib.sha256(b"id\n" + JANE.encode()).hexdigest()
+"""In an id."""
 
 MANY_TIMES = "@"
 for _ in range(10):

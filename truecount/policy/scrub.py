@@ -200,7 +200,7 @@ def scrub_text(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def scrub_id(text: str) -> tuple[str, tuple[str, ...]]:
-    """Replace an e-mail inside an id by its SHA-256 (of the trimmed lower-case address, as `em` is hashed).
+    """Replace an e-mail inside an id by a hash of the trimmed lower-case address, which is not the one of `em`.
 
     The same id gives the same answer at both doors. Number patterns are spared. Kinds: ("email",) or ().
     """
@@ -451,8 +451,9 @@ def is_card(text: str) -> bool:
 
 
 def _hash_of(match: re.Match[str]) -> str:
+    # Not the hash that `em` keeps: an id stays where consent is denied, and must lead to no other copy's person.
     address = match[0].strip().lower()
-    return hashlib.sha256(address.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(b"id\n" + address.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _char(match: re.Match[str]) -> str:
