@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.collect.running import SHOP, TOKEN, RunningDoor, answers_of, manager, read_all, running, wait_until
-from truecount.collect import protocol
+from truecount.collect import incoming, protocol
 
 HIT = f"GET /tr/?id={SHOP}&ev=PageView&eid=%s HTTP/1.1\r\nHost: x\r\n%s\r\n"
 
@@ -212,7 +212,7 @@ def _connections(door: RunningDoor) -> list[protocol.DoorProtocol]:
     ("sent", "limit_s"),
     [
         (b"GET /tr/?id=1", protocol.HEAD_S),
-        (b"POST /tr/ HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\nabc", protocol.BODY_S),
+        (b"POST /tr/ HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\nabc", incoming.BODY_S),
         (b"", protocol.IDLE_S),
     ],
     ids=["slow_head", "slow_body", "idle"],
@@ -322,13 +322,13 @@ def _sweeps(found: protocol.DoorProtocol, moments: list[tuple[float, int]]) -> l
     """Whether a connection is still there after each sweep, `size` bytes of its body having come until then."""
     there = []
     for after_s, size in moments:
-        found._body_size = size
+        found._incoming.size = size
         found.sweep(found.since + after_s)
         there.append(not found.transport.is_closing())
     return there
 
 
-RATE = protocol.BODY_RATE
+RATE = incoming.BODY_RATE
 
 
 @pytest.mark.parametrize(
@@ -375,7 +375,7 @@ def test_a_body_in_many_small_chunks_is_held_as_few_pieces(door: RunningDoor) ->
         connection.sendall(b"4\r\neid=\r\n" + b"".join(b"2\r\n%02d\r\n" % at for at in range(40)))
         wait_until(lambda: door.call(lambda: door.door.held.size) == 84, "the body")
         (found,) = [c for c in door.call(lambda: _connections(door)) if c._in_body]
-        assert len(found._body) == 2
+        assert len(found._incoming._pieces) == 2
         connection.sendall(b"0\r\n\r\n")
         assert answers_of(read_all(connection))[0].status == 200
     (id,) = ids(door, "0001")

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from truecount.collect.bodies import MAX_HEAD
 from truecount.collect.held import holder_of
+from truecount.collect.incoming import Incoming
 from truecount.collect.metrics import BROWSER, SERVER
 from truecount.collect.proxies import plain_address
 from truecount.collect.relay import HOST
@@ -32,15 +33,8 @@ EVENTS: Final = 2
 
 HEAD_S: Final = 10.0
 """A head has to be there within this."""
-BODY_S: Final = 20.0
-BODY_RATE: Final = 1024
-"""In any BODY_S a body has to come at so many bytes a second, or to its end."""
-CROWDED_S: Final = 5.0
-"""In place of BODY_S while half of what bodies may take is taken."""
 BODY_MOST_S: Final = 60.0
 """A body for the collecting doors, which is held until it is whole, has to be there within this."""
-LARGE_PIECE: Final = 16 * 1024
-"""Bytes of a piece of a body that is kept as it came; smaller ones are joined."""
 IDLE_S: Final = 75.0
 """Longer than usual proxies keep a connection (60 s), so that it is they who close it."""
 UNREAD_S: Final = 30.0
@@ -66,10 +60,9 @@ class DoorProtocol(HttpToolsProtocol):
     # of connections; slots lie side by side. The first line's are the base class's.
     __slots__ = (  # noqa: RUF023
         "connections", "cycle", "flow", "on_header", "parser", "transport", "url",
-        "_begun", "_body", "_body_held", "_body_size", "_check_head", "_closing", "_descriptor", "_discarding",
-        "_head", "_head_size", "_held", "_holder", "_in_body", "_in_message", "_kept_head", "_lingering",
-        "_long", "_path", "_peer", "_query", "_repeated", "_route", "_running", "_trusted", "_want_100",
-        "_window_since", "_window_size", "_write_paused",
+        "_begun", "_check_head", "_closing", "_descriptor", "_discarding", "_head", "_head_size", "_held",
+        "_in_body", "_in_message", "_incoming", "_kept_head", "_lingering", "_long", "_path", "_peer", "_query",
+        "_repeated", "_route", "_running", "_trusted", "_want_100", "_write_paused",
         "door", "lost", "since", "waiting",
     )  # fmt: skip
 
@@ -100,13 +93,7 @@ class DoorProtocol(HttpToolsProtocol):
         self._route = RELAY
         self._path = self._query = b""
         self._kept_head: dict[bytes, bytes] | None = None
-        self._body: list[bytes | bytearray] = []
-        """Large pieces as they came, and small ones that follow each other joined."""
-        self._body_size = 0
-        self._body_held = 0
-        self._window_since = 0.0
-        self._window_size = 0
-        """The sweep looks at how much of the body came since then: so much was there."""
+        self._incoming = Incoming(door.held)
         self._closing = False
         """No further request is read; the connection ends when all is answered."""
         self._discarding = False
@@ -124,8 +111,6 @@ class DoorProtocol(HttpToolsProtocol):
         """The socket's, where answers may be written to it past the transport: without TLS."""
         self._peer = ""
         self._trusted = False
-        self._holder = ""
-        """Whose share of what is held this peer's bodies count for; a trusted proxy speaks for many and has none."""
         self.since = door.now_s
         """When the state that the sweep looks at began."""
 
@@ -140,7 +125,7 @@ class DoorProtocol(HttpToolsProtocol):
         peer = transport.get_extra_info("peername")
         self._peer = plain_address(str(peer[0])) if isinstance(peer, tuple | list) and peer else ""
         self._trusted = door.proxies.trusts(self._peer)
-        self._holder = "" if self._trusted else holder_of(self._peer)
+        self._incoming.holder = "" if self._trusted else holder_of(self._peer)
         self.client = (self._peer, int(peer[1])) if self._peer else None
         self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         if self.scheme == "http" and (socket := transport.get_extra_info("socket")) is not None:
@@ -157,7 +142,7 @@ class DoorProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
         self._held.clear()
-        self._release_body()
+        self._incoming.release()
         running = self._running
         if running is not None:
             running.disconnected = True
@@ -188,8 +173,8 @@ class DoorProtocol(HttpToolsProtocol):
         self.door.bytes_received += len(data)
         if self._closing:
             if self._lingering:
-                self._body_size += len(data)
-                if self._body_size > 8 * self.door.max_body:
+                self._incoming.size += len(data)
+                if self._incoming.size > 8 * self.door.max_body:
                     self.transport.abort()
             return
         idle = not self._in_message
@@ -272,8 +257,7 @@ class DoorProtocol(HttpToolsProtocol):
             return
         # A request with a body. Its head is taken now: trailers must not change it.
         self._kept_head = head.copy()
-        self._body_size = 0
-        self._body = []
+        self._incoming.begin()
         if self.parser.should_upgrade():
             self._refuse_connection(400, "Upgrade is not spoken here.\n")
             return
@@ -290,26 +274,16 @@ class DoorProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         if self._discarding:
             return
-        size = len(body)
-        self._body_size += size
+        incoming = self._incoming
+        incoming.size += len(body)
         if self._route == RELAY:
             super().on_body(body)
-        elif self._body_size > self.door.max_body:
+        elif incoming.size > self.door.max_body:
             self._refuse_body()
-        else:
-            pieces = self._body
-            if size >= LARGE_PIECE or not pieces:
-                pieces.append(body)
-            elif type(pieces[-1]) is bytearray:
-                pieces[-1] += body
-            else:  # no object a piece: small chunks would take many times their size
-                pieces.append(bytearray(body))
-            self._body_held += size
-            if not self.door.held.hold(self._holder, size):
-                self._release_body()
-                self.door.counters.take(BROWSER if self._route == PIXEL else SERVER, unavailable=1)
-                text = "Too much is being sent at once: nothing was stored, please send it again.\n"
-                self._refuse_connection(503, text, b"Retry-After: 2\r\n", bad=False)
+        elif not incoming.keep(body):
+            self.door.counters.take(BROWSER if self._route == PIXEL else SERVER, unavailable=1)
+            text = "Too much is being sent at once: nothing was stored, please send it again.\n"
+            self._refuse_connection(503, text, b"Retry-After: 2\r\n", bad=False)
 
     def on_message_complete(self) -> None:
         self._in_message = self._in_body = False
@@ -330,9 +304,7 @@ class DoorProtocol(HttpToolsProtocol):
             head = self._head.copy()  # the next request is read into this one
         else:
             self._kept_head = None
-            if self._body:
-                body = b"".join(self._body) if len(self._body) > 1 else bytes(self._body[0])
-                self._release_body()
+            body = self._incoming.take()
         self._take(self._request(head, body, keep))
 
     def _request(self, head: dict[bytes, bytes], body: bytes, keep: bool, too_large: bool = False) -> Request:
@@ -372,7 +344,7 @@ class DoorProtocol(HttpToolsProtocol):
     def _begin_relay(self) -> None:
         head = self._head
         parser = self.parser
-        self._body_size = 0
+        self._incoming.begin()
         method = parser.get_method()
         version = parser.get_http_version()
         if version not in ("1.1", "1.0"):
@@ -519,17 +491,10 @@ class DoorProtocol(HttpToolsProtocol):
 
     def _refuse_body(self) -> None:
         """The body is too large. Its door tells so, in its own way."""
-        self._release_body()
+        self._incoming.release()
         self._closing = self._discarding = self._lingering = True
         head, self._kept_head = self._kept_head or {}, None
         self._take(self._request(head, b"", False, too_large=True))
-
-    def _release_body(self) -> None:
-        """What was read of a body is handed on, or thrown away."""
-        if self._body_held:
-            self.door.held.release(self._holder, self._body_held)
-            self._body_held = 0
-        self._body = []
 
     def _size_of_head(self) -> int:
         pairs = [*self._head.items(), *self._repeated]
@@ -559,7 +524,7 @@ class DoorProtocol(HttpToolsProtocol):
             return
         if self._lingering and self.scheme == "http" and self.transport.can_write_eof():
             self.since = self.door.now_s
-            self._body_size = 0
+            self._incoming.begin()
             self.transport.write_eof()
             self.flow.resume_reading()
         else:
@@ -581,7 +546,9 @@ class DoorProtocol(HttpToolsProtocol):
         if self._write_paused:
             slow = age > UNREAD_S
         elif self._in_body and (self._route == RELAY or not self.is_owing()):
-            slow = self._is_body_slow(now_s) or (self._route != RELAY and age > BODY_MOST_S)
+            kept = self._route != RELAY
+            slow = self._incoming.is_slow(now_s, self.since, paused=self.flow.read_paused, kept=kept)
+            slow = slow or (kept and age > BODY_MOST_S)
         elif self.is_owing():
             slow = False
         elif self._lingering:
@@ -595,16 +562,3 @@ class DoorProtocol(HttpToolsProtocol):
         if slow:
             self.door.counters.add("truecount_slow_closed_total")
             self.transport.abort()
-
-    def _is_body_slow(self, now_s: float) -> bool:
-        """Whether too little of the body came of late: what came at first is no promise."""
-        if self._window_since <= self.since:
-            self._window_since, self._window_size = self.since, 0
-        took_s = now_s - self._window_since
-        if not self.flow.read_paused:
-            if took_s <= (CROWDED_S if self._route != RELAY and self.door.held.is_crowded else BODY_S):
-                return False
-            if self._body_size - self._window_size < BODY_RATE * took_s:
-                return True
-        self._window_since, self._window_size = now_s, self._body_size
-        return False
