@@ -67,6 +67,7 @@ class Child:
         """When it is to be started, where it does not run."""
 
     def start(self, environment: dict[str, str], prepare: Callable[[], None]) -> None:
+        self.started = self.heard = time.monotonic()
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
         os.set_blocking(writing, False)
@@ -89,7 +90,6 @@ class Child:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.pipe = reading
         self.ready = False
-        self.started = self.heard = time.monotonic()
 
     def listen(self) -> bool:
         """Take what it said. True when it just became ready."""
@@ -173,13 +173,17 @@ class Supervisor:
         now = time.monotonic()
         for child in self.children:
             if child.process is None and child.due <= now:
-                try:
-                    child.start(self.environment, _die_with(os.getpid()))
-                except OSError as error:
-                    wait_s = child.ended(-1)
-                    say(f"truecount: {child.part.name} cannot be started ({error.strerror}); again in {wait_s:g} s")
-                    continue
-                self.selector.register(child.pipe, selectors.EVENT_READ)
+                self.start(child)
+
+    def start(self, child: Child) -> None:
+        """Start a part, or note when it is to be tried again."""
+        try:
+            child.start(self.environment, _die_with(os.getpid()))
+        except OSError as error:
+            wait_s = child.ended(-1)
+            say(f"truecount: {child.part.name} cannot be started ({error.strerror}); again in {wait_s:g} s")
+        else:
+            self.selector.register(child.pipe, selectors.EVENT_READ)
 
     def _reap(self) -> int:
         """Note who died. Returns the exit code where that ends the server, else 0."""
@@ -252,9 +256,7 @@ def serve(settings: Settings) -> int:
         settings = settings._replace(data=str(folder.path))
         supervisor = Supervisor(parts_of(settings, listener, manager), settings, lambda _: None)
         # The engine takes longest to start and needs nothing that is made below.
-        engine = supervisor.children[0]
-        engine.start(supervisor.environment, _die_with(os.getpid()))
-        supervisor.selector.register(engine.pipe, selectors.EVENT_READ)
+        supervisor.start(supervisor.children[0])
         make_registry(folder)
         address = url_of(settings, listener)
         state = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.collect.running import SHOP, Answer, RunningDoor, answers_of, running
+from tests.collect.running import SHOP, Answer, RunningDoor, answers_of, read_all, running, wait_until
 from truecount.collect import batcher
 from truecount.collect.batcher import HIT_BYTES
 from truecount.log.entries import Entry
@@ -161,3 +161,84 @@ def test_hits_and_tallies_of_one_turn_are_one_transaction(tmp_path: Any) -> None
         assert len(answers_of(door.raw(hits("one", 200)))) == 200
         after = door.door.counters.slots[door.door.counters.plain["truecount_commits_total"]]
         assert after - before <= 2
+
+
+class Stalled:
+    """The log's next append waits, and then does what it is told to."""
+
+    def __init__(self, door: RunningDoor, error: Exception | None = None) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        append = door.door.writer.append
+
+        def stalled(*given: Any, **times: Any) -> int:
+            if not self.begun.is_set():
+                self.begun.set()
+                self.go_on.wait(10)
+                if error is not None:
+                    raise error
+            return append(*given, **times)
+
+        door.door.writer.append = stalled  # type: ignore[method-assign]
+
+
+def get(target: str, more: str = "") -> bytes:
+    return f"GET {target} HTTP/1.1\r\nHost: x\r\n{more}\r\n".encode()
+
+
+def test_what_is_answered_at_once_waits_for_what_came_before_it(tmp_path: Any) -> None:
+    """A slow disk: commits go to the thread. What needs none may not be answered before the kept hit."""
+    with running(tmp_path) as door, door.connect() as connection:
+        door.call(lambda: setattr(door.door.batcher, "_mean_s", 1.0))
+        stalled = Stalled(door)
+        connection.sendall(get(f"/tr/?id={SHOP}&ev=PageView&eid=kept"))
+        assert stalled.begun.wait(5)
+        connection.sendall(get("/tr/?id=1&ev=PageView", "Connection: close\r\n"))
+        wait_until(lambda: door.call(lambda: len(door.door.batcher.waiters)) == 1, "the second hit")
+        stalled.go_on.set()
+        answers = [Answer(*answer) for answer in answers_of(read_all(connection))]
+    assert [answer.refused for answer in answers] == [None, "unknown_dataset"]
+
+
+def test_answers_of_a_small_commit_wait_for_the_large_one_before_it(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batcher, "INLINE_BYTES", 2000)
+    with running(tmp_path) as door, door.connect() as connection:
+        stalled = Stalled(door, LogFull("full"))
+        connection.sendall(get(f"/tr/?id={SHOP}&ev=PageView&eid=large&long={'x' * 5000}"))
+        assert stalled.begun.wait(5)
+        connection.sendall(get(f"/tr/?id={SHOP}&ev=PageView&eid=small", "Connection: close\r\n"))
+        wait_until(lambda: door.call(lambda: len(door.door.batcher.waiters)) == 1, "the second hit")
+        stalled.go_on.set()
+        assert [answer[0] for answer in answers_of(read_all(connection))] == [503, 200]
+    assert [copy.event_id for copy in door.copies()] == ["small"]
+
+
+def test_a_fault_while_all_is_put_together_is_answered_503_and_counted(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode, times = batcher._encode, iter(range(1000))
+
+    def bent(value: Any) -> bytes:
+        if not next(times):
+            raise MemoryError
+        return encode(value)
+
+    monkeypatch.setattr(batcher, "_encode", bent)
+    with running(tmp_path) as door:
+        assert door.hit(ev="PageView", eid="lost").status == 503
+        assert door.hit(ev="PageView", eid="kept").status == 200
+    assert [copy.event_id for copy in door.copies()] == ["kept"]
+    assert door.counts()["browser", "unavailable"] == 1
+
+
+def test_heads_of_what_waits_count_for_the_queue(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batcher, "INLINE_BYTES", 0)
+    with running(tmp_path) as door, door.connect() as connection:
+        stalled = Stalled(door)
+        connection.sendall(get(f"/tr/?id={SHOP}&ev=PageView"))
+        assert stalled.begun.wait(5)
+        connection.sendall(get(f"/tr/?id={SHOP}&ev=PageView", f"Cookie: {'c' * 60_000}\r\n") * 10)
+        wait_until(lambda: door.call(lambda: len(door.door.batcher.waiters)) == 10, "the hits")
+        assert door.call(lambda: door.door.batcher.queued_bytes) > 600_000
+        stalled.go_on.set()

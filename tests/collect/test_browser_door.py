@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -10,7 +13,9 @@ import pytest
 
 from tests.collect.running import AGENT, OTHER, SHOP, RunningDoor, running, wait_until
 from truecount.datasets import DatasetSettings
+from truecount.log import registry
 from truecount.log.entries import Tally
+from truecount.log.writer import LogWriter
 from truecount.vocabulary import Mark, Outcome, Reason
 
 HIT = f"id={SHOP}&ev=PageView"
@@ -199,3 +204,45 @@ def test_settings_that_change_hold_for_the_next_hit(tmp_path_factory: pytest.Tem
 def test_hits_of_two_datasets_are_kept_apart(door: RunningDoor) -> None:
     door.ask("GET", "/tr/?" + urlencode({"id": OTHER, "ev": "PageView", "eid": "other"}))
     assert [copy.dataset for copy in door.copies() if copy.event_id == "other"] == [OTHER]
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "headers", "reason"),
+    [
+        ("id={}&ev=Lead", b"no gzip", {"Content-Encoding": "gzip"}, "bad_encoding"),
+        ("id={}&ev=Lead", b"x", {"Content-Type": "multipart/form-data; boundary=b"}, "malformed_request"),
+        ("id={}&ev=Lead", b"&".join(b"a%d=" % at for at in range(2001)), {}, "malformed_request"),
+        ("id=%20{}&ev=Lead", b"x" * (1 << 20), {}, "body_too_large"),
+    ],
+    ids=["gzip", "multipart", "fields", "padded"],
+)
+def test_a_refused_hit_of_a_known_dataset_leaves_a_tally_whatever_was_wrong(
+    tmp_path: Path, query: str, body: bytes, headers: dict[str, str], reason: str
+) -> None:
+    with running(tmp_path) as door:
+        assert door.ask("POST", "/tr/?" + query.format(SHOP), body, headers).refused == reason
+    assert [(tally.dataset, tally.reason, tally.n) for tally in door.tallies()] == [(SHOP, reason, 1)]
+
+
+def test_of_a_withheld_hit_not_even_its_name_is_kept(tmp_path: Path) -> None:
+    with running(tmp_path, dataset=DatasetSettings(denied_events="withhold")) as door:
+        door.hit(ev="Purchase", consent="denied")
+    assert [(tally.outcome, tally.event_name) for tally in door.tallies()] == [("withheld", "")]
+
+
+def test_a_hit_of_a_dataset_made_while_the_clock_was_ahead_is_received_no_earlier_than_it_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would count as one from before a deletion, and be blanked."""
+    with running(tmp_path) as door:
+        assert door.hit(ev="PageView", eid="before").status == 200
+        ahead = partial(LogWriter, clock=lambda: time.time_ns() + 3600 * 10**9)
+        monkeypatch.setattr(registry, "LogWriter", ahead)
+        with registry.Registry.open(door.folder.path) as datasets:
+            datasets.delete(SHOP)
+            datasets.create("Again", id=SHOP, token="t")
+            made_us = datasets.datasets()[SHOP].created_us
+        assert door.hit(ev="PageView", eid="after").status == 200
+    before, after = door.copies()
+    assert (before.event_id, after.event_id) == ("before", "after")
+    assert before.received_us < made_us <= after.received_us

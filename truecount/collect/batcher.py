@@ -197,7 +197,11 @@ class Batcher:
             return
         waiting, self.waiters = self.waiters, []
         size, self.waiting_bytes = self.waiting_bytes, 0
-        batch = self._make(waiting)
+        try:
+            batch = self._make(waiting)
+        except Exception as error:
+            self._give_up(waiting, error)
+            return
         if not batch.entries:
             self._finish(batch)
         elif batch.size <= INLINE_BYTES and self._mean_s <= SLOW_COMMIT_S:
@@ -210,6 +214,26 @@ class Batcher:
                 self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
                 self._thread.start()
             self._jobs.put(batch)
+
+    def _give_up(self, waiting: list[Waiting], error: Exception) -> None:
+        """A fault of ours (no memory, most likely): nothing of this turn is stored, and everybody is told so."""
+        log.error("what waits could not be put together: %s", type(error).__name__)
+        hits = events = 0
+        answers = []
+        for _, answer, payload in waiting:
+            if type(payload) is Request:
+                hits += 1
+                answer = self._answers.hit_unavailable
+            elif isinstance(payload, EventsKept):
+                events += payload.n + sum(tally.n for tally in payload.withheld)
+                answer = self._answers.server_unavailable
+            elif isinstance(payload, EventsRefused):
+                events += payload.n
+                answer = self._answers.server_unavailable
+            answers.append(answer)
+        self._counters.take(BROWSER, unavailable=hits)
+        self._counters.take(SERVER, unavailable=events)
+        _answer([receiver for receiver, _, _ in waiting], answers)
 
     def _decide(self, waiting: list[Waiting]) -> tuple[list[bytes], list[Payload | None], list[HitsKept]]:
         """Have the hits among what waits judged. Answers and payloads keep the order."""
@@ -280,9 +304,9 @@ class Batcher:
                 return
 
     def _committed(self, batch: _Batch) -> None:
+        self._finish(batch)  # before anything newer is decided: the next batch may be answered at once
         self._committing = self._committing_bytes = 0
-        self.flush()  # the disk works while the answers are written
-        self._finish(batch)
+        self.flush()
 
     # The answers
 

@@ -58,7 +58,8 @@ class BrowserDoor:
             door.counters.take(BROWSER, unavailable=1)
             batcher.hand_in(request.receiver, door.answers.hit_unavailable, None)
         else:
-            batcher.hand_in(request.receiver, b"", request, HIT_BYTES + len(request.query) + len(request.body))
+            size = HIT_BYTES + len(request.query) + len(request.body) + sum(map(len, request.head.values()))
+            batcher.hand_in(request.receiver, b"", request, size)
 
     def judge(self, requests: Sequence[Request]) -> Judged:
         """Decide of the hits of a turn: one answer to each, and what is to be kept or counted, whatever came."""
@@ -94,14 +95,14 @@ class BrowserDoor:
         dataset_id = ""
         try:
             keys, values = read_query(request.query.decode("utf-8", "replace"))
+            dataset_id = _id_of(keys, values)
             if request.too_large or len(request.body) > MAX_HIT:
-                dataset_id = _id_of(keys, values)
                 raise BodyRefused(Reason.BODY_TOO_LARGE, 413, "")
             if request.body:
                 fields = self._with_body(dict(zip(keys, values, strict=True)), request)
                 keys, values = tuple(fields), list(fields.values())
-            dataset_id = _id_of(keys, values)
-            dataset = door.datasets.get(dataset_id) or door.datasets.get(dataset_id.strip())
+                dataset_id = _id_of(keys, values)
+            dataset = door.datasets.get(dataset_id)
             if dataset is None:
                 return HitRefused("", Reason.UNKNOWN_DATASET)
             return dataset, Hit(
@@ -153,7 +154,8 @@ class BrowserDoor:
         for row, reason in ended.items():
             at = places[row]
             name = run[row].get("ev")
-            judged.payloads[at] = HitRefused(receipt.dataset.id, reason, name if name in _TOLD_NAMES else "")
+            told = name in _TOLD_NAMES and reason is not Reason.CONSENT_DENIED  # of those nothing is kept
+            judged.payloads[at] = HitRefused(receipt.dataset.id, reason, name if told else "")
             answers[at] = self._answer(requests[at], reason)
 
     def _answer(self, request: Request, reason: Reason | None) -> bytes:
@@ -190,7 +192,7 @@ class BrowserDoor:
 
 
 def _id_of(keys: tuple[str, ...], values: Sequence[str]) -> str:
-    return values[keys.index("id")] if "id" in keys else ""
+    return values[keys.index("id")].strip() if "id" in keys else ""
 
 
 def _purpose(head: dict[bytes, bytes]) -> str:

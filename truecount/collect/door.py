@@ -100,18 +100,19 @@ class Door:
     def begin_turn(self) -> None:
         """At the first request of a turn of the loop: the time, the newest settings, a commit at its end."""
         self.batcher.begin_turn()
+        try:
+            if self.registry.fresh():
+                self.datasets = self.registry.datasets()
+                self.tokens = frozenset(found for dataset in self.datasets.values() for found in dataset.token_hashes)
+                self.writer.not_before(max([0, *(dataset.created_us for dataset in self.datasets.values())]))
+        except Exception as error:  # a disk that fails for a moment: the settings known last hold on
+            self.fault("the settings could not be read again", error)
         self.now_us = now_us = self.writer.now_us()
         self.clock_us = self.writer.clock_us()
         day = now_us // DAY_US
         if day != self._day:
             self._day = day
             self.weak_key = day_key(self._secret, now_us)
-        try:
-            if self.registry.fresh():
-                self.datasets = self.registry.datasets()
-                self.tokens = frozenset(found for dataset in self.datasets.values() for found in dataset.token_hashes)
-        except Exception as error:  # a disk that fails for a moment: the settings known last hold on
-            self.fault("the settings could not be read again", error)
 
     def resume(self, receiver: Receiver) -> None:
         """Tell a connection that its long request's answer is handed in."""
@@ -136,6 +137,7 @@ class Door:
         """Once a second: the date, tallies, the sweep, gauges."""
         self.now_s = time.monotonic()
         self._ticks += 1
+        self._ticking = self.loop.call_later(1.0, self.tick)
         self.answers.refresh()
         self.batcher.write_tallies()
         counters = self.counters
@@ -146,13 +148,15 @@ class Door:
         counters.gauge("truecount_queue_bytes", self.batcher.queued_bytes + self.server.job_bytes)
         for connection in list(self.server_state.connections):
             assert isinstance(connection, DoorProtocol)
-            connection.sweep(self.now_s)
+            try:
+                connection.sweep(self.now_s)
+            except Exception as error:  # one connection must not cost the others their watch
+                self.fault("a connection could not be looked at", error)
         if self._ticks % ROLL_EVERY_S == 0:
             try:
                 self.writer.roll_if_due()
             except Exception as error:
                 self.fault("the log's file could not be changed", error)
-        self._ticking = self.loop.call_later(1.0, self.tick)
 
     async def stop(self) -> None:
         """Answer what is under way, write the last tallies, let go of the log. Takes STOP_S at most."""

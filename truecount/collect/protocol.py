@@ -348,7 +348,7 @@ class DoorProtocol(HttpToolsProtocol):
         method = parser.get_method()
         version = parser.get_http_version()
         if version not in ("1.1", "1.0"):
-            self._refuse_connection(505, "HTTP/1.0 and HTTP/1.1 are spoken here.\n")
+            self._refuse_connection(400, "HTTP/1.0 and HTTP/1.1 are spoken here.\n")
             return
         host = head.get(b"host")
         if (host is None and version == "1.1") or (host is not None and not HOST(host)):

@@ -159,6 +159,7 @@ class Intake:
         place = self._place(dataset, chunk.base) if chunk.base else None
         digests = {line: self._digest(dataset, text) for line, text in chunk.rows}
         known = self._known_rows(digests, self._lineage(*place) if place else {}, chunk.again)
+        self._writer.not_before(dataset.created_us)
         kept = _Kept(dataset, self._weak_key, self._writer.now_us(), self._writer.clock_us())
         kept.take(chunk, known)
         refused = {row.line for row in kept.rows}

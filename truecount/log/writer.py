@@ -87,6 +87,12 @@ class LogWriter:
         self._last_us = max(self._last_us, self.clock_us())
         return self._last_us
 
+    def not_before(self, us: int) -> None:
+        """No later stamp is earlier than this, whatever the clock says. What comes after a record that is known here,
+        such as that of a dataset made again, must not look as if it had come before.
+        """
+        self._last_us = max(self._last_us, us)
+
     def clock_us(self) -> int:
         """What the clock says, microseconds since 1970, be it behind `now_us`: ages are judged by it."""
         return self._clock() // 1000

@@ -87,14 +87,18 @@ _PHONES: Final = re.compile(
     "|".join((
         # +49 151 23456789, +1 (650) 555-1212
         rf"(?<![\w+])\+{_S}?[1-9](?:{_S}{{0,3}}\d){{7,14}}(?!\d)",
-        # 0041 79 123 45 67: only with separators, else it may be an article number with leading zeros
-        rf"{_START}00[1-9]\d{{0,2}}(?:[ /-]{{1,2}}\(?\d{{1,5}}\)?){{2,6}}{_END}",
+        # 0041 79 123 45 67, 0049 151 23456789: only with separators, else it may be an article number with zeros first
+        rf"{_START}00[1-9]\d{{0,2}}(?:[ /-]{{1,2}}\(?\d{{1,8}}\)?){{2,6}}{_END}",
         # 1 (650) 555-1212, 650-555-1212, 650.555.1212
         rf"{_START}(?:1[-. ]{{0,2}})?(?:\([2-9]\d\d\) ?|[2-9]\d\d[-. ])[2-9]\d\d[-. ]\d{{4}}{_END}",
         # 020 7946 0958, 0151-23456789, 01 23 45 67 89: a trunk zero, an area, a separator, 9 to 12 digits in all
         # (dates and invoice numbers such as 01-2026-00017 are none)
         rf"{_START}\(?0[1-9]\d{{0,3}}\)?(?: |[/-](?!(?:19|20)\d\d[ /-]))(?!\d\d?[ /-]\d{{4}}(?!\d))"
         rf"\d{{2,8}}(?:[ -]\d{{2,8}}){{0,3}}{_END}",
+        # 06.12.34.56.78 (France)
+        rf"{_START}0[1-9](?:\.\d\d){{4}}{_END}",
+        # (11) 91234-5678 (Brazil)
+        rf"{_START}\([1-9]\d\) ?9?\d{{4}}[- ]\d{{4}}{_END}",
         # 98765 43210 (India)
         rf"{_START}[6-9]\d{{4}}[ -]\d{{5}}{_END}",
     ))
@@ -106,7 +110,7 @@ _PHONE_NAMES: Final = (
 # "phone: 5551212345", "tel=...", "Mobile no. 98...", "call me at 98..."
 _NAMED_PHONE: Final = re.compile(
     rf"((?<![a-z])(?:(?:{_PHONE_NAMES})(?:[ _-]?(?:number|num|nr|no))?|call(?: me| us)?(?: at| on)?)"
-    rf"\.?[\s\"'\\:=\[\]]{{1,5}})(\+?\(?\d(?:{_S}{{0,3}}\d){{6,14}})(?![\d\w])",
+    rf"\.?[\s\"'\\:=\[\]]{{1,5}}|(?<![a-z])wa\.me/)(\+?\(?\d(?:{_S}{{0,3}}\d){{6,14}})(?![\d\w])",
     re.IGNORECASE,
 )
 _PHONE_KEYS: Final = frozenset((
@@ -134,7 +138,7 @@ _CARDS: Final = re.compile(
     rf"(?:(?P<plain>\d{{14,19}})(?!\w|\.\d)|(?:{_NEAR}|{_AMEX})(?!\w)|{_FAR}(?!\w|(?:(?P=last)\d{{4}}){{2}}))"
 )
 _CARD_STARTS: Final = re.compile(
-    r"4\d{15}(?:\d{3})?|5[1-5]\d{14}|2(?:2[2-9]|[3-6]|7[01]|720)\d+|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|35\d{14}"
+    r"4\d{15}(?:\d{3})?|5[1-5]\d{14}|2(?:20[0-4]|2[2-9]|[3-6]|7[01]|720)\d+|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|35\d{14}"
     r"|(?:6011|64[4-9]|65)\d+|62\d{14}(?:\d{3})?|(?:60|81|82|508)\d+|(?:5018|5020|5038|5893|6304|6759|676[1-3])\d+"
 ).fullmatch
 _CARD_GROUPS: Final = re.compile(rf"\d{{14,19}}|{_NEAR}|{_FAR}|{_AMEX}").fullmatch

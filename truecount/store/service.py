@@ -25,6 +25,7 @@ from truecount.settings import read_settings
 from .place import unusable
 
 if TYPE_CHECKING:
+    from .engine import Engine
     from .loader import Loader
 
 READER_SECRET: Final = "reader"
@@ -118,14 +119,24 @@ def main(argv: list[str] | None = None) -> int:
     _announce(folder.run / "engine.json", {"port": front.server_address[1], "pid": os.getpid()})
     heartbeat.ready()
     while signal.sigtimedwait(ending, heartbeat.EVERY_S) is None:
-        engine.rows("SELECT 1")  # an engine that hangs does not come back from here, and is started again
-        heartbeat.beat()
+        if _answers(engine):
+            heartbeat.beat()
     stop.set()
     # A query that runs must not hold the process: what is not durable yet is loaded again at the next start.
     threading.Timer(END_WITHIN_S, lambda: os._exit(0)).start()
     if loader:
         loader.stop()
     os._exit(0)  # chDB's own way out waits for its threads and has been seen to crash; nothing is left to write
+
+
+def _answers(engine: Engine) -> bool:
+    """Whether the engine answers. One that hangs does not come back from here, and is started again."""
+    try:
+        engine.rows("SELECT 1")
+    except Exception as error:  # out of memory for a moment; if it lasts, no beat tells the supervisor
+        print(f"engine: no answer: {type(error).__name__}", file=sys.stderr, flush=True)
+        return False
+    return True
 
 
 class _NoPandas:
@@ -176,10 +187,10 @@ def _upkeep(folder: Path, loader: Loader, private_days: int, stop: threading.Eve
     while not stop.wait(UPKEEP_EVERY_S):
         problems: list[str] = []
         try:
+            # Until the store is known to go with this log nothing counts as loaded; addresses are forgotten even so.
             state = loader.state()
-            if not state.recovered:
-                continue
-            problems += run(folder, state.doors, time.time_ns() // 1000, kept, stop=stop.is_set).problems
+            loaded = state.doors if state.recovered else {}
+            problems += run(folder, loaded, time.time_ns() // 1000, kept, stop=stop.is_set).problems
             problems += blank_deleted(folder, deleted, stop=stop.is_set).problems
         except Exception as error:
             problems.append(f"{type(error).__name__}: {error}")
