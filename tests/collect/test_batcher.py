@@ -242,3 +242,17 @@ def test_heads_of_what_waits_count_for_the_queue(tmp_path: Any, monkeypatch: pyt
         wait_until(lambda: door.call(lambda: len(door.door.batcher.waiters)) == 10, "the hits")
         assert door.call(lambda: door.door.batcher.queued_bytes) > 600_000
         stalled.go_on.set()
+
+
+def test_addresses_and_agents_of_one_turn_stay_with_their_hits(tmp_path: Any) -> None:
+    with running(tmp_path, trusted_proxy="127.0.0.1") as door:
+        whole = b"".join(
+            get(
+                f"/tr/?id={SHOP}&ev=PageView&eid={at}" + ("&consent=denied" if at % 3 == 0 else ""),
+                f"X-Forwarded-For: 203.0.113.{at}\r\nUser-Agent: Mozilla/5.0 ({at})\r\n{CLOSE if at == 19 else ''}",
+            )
+            for at in range(20)
+        )
+        assert len(answers_of(door.raw(whole))) == 20
+    assert [copy.event_id for copy in door.copies()] == [str(at) for at in range(20)]
+    assert door.private() == [None if at % 3 == 0 else [f"203.0.113.{at}", f"Mozilla/5.0 ({at})"] for at in range(20)]

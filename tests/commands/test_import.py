@@ -99,6 +99,19 @@ def test_rows_are_kept_with_their_own_times_and_the_mark(folder: DataFolder, tak
     assert all(len(copy.em) == 32 for copy in found)
 
 
+def test_a_hit_of_a_backfill_needs_to_name_nobody_as_at_the_browser_door(
+    folder: DataFolder, take: Any, tmp_path: Path
+) -> None:
+    bare = {"event_name": "Lead", "event_time": 1_600_000_003, "event_id": "n-1"}
+    report = take(lines(tmp_path / "old.jsonl", [{**bare, "source": "browser"}, {**bare, "source": "server"}]))
+    assert (report["accepted"], report["refused"]) == (1, 1)
+    path = tmp_path / "old.csv"
+    path.write_text("event_name,event_time,event_id,source\nLead,1600000003,n-2,browser\nLead,1600000003,n-3,server\n")
+    report = take(path)
+    assert (report["accepted"], report["refused"]) == (1, 1)
+    assert [(copy.event_id, copy.source) for copy in kept(folder)] == [("n-1", "browser"), ("n-2", "browser")]
+
+
 def test_a_csv_file_gives_the_copies_that_json_lines_give(folder: DataFolder, take: Any, tmp_path: Path) -> None:
     path = tmp_path / "old.csv"
     path.write_text(

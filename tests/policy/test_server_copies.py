@@ -544,3 +544,25 @@ def test_what_is_no_address_is_kept_nowhere_and_what_holds_one_as_the_address_al
 def test_two_browser_ids_in_one_are_a_bad_one(name: str) -> None:
     twice = keep_one(user_data={"em": "a@b.de", name: "fb.1.1.a\x1efb.1.2.b"})
     assert twice.notes is not None and f"bad:{name}" in twice.notes
+
+
+@pytest.mark.parametrize("said", ["denied", "Deny", "no", "false", "0", "rejected", "withdrawn", False])
+def test_consent_that_is_refused_in_other_words_is_refused(said: Any) -> None:
+    copy = keep_one(consent=said)
+    assert (copy.consent, copy.em, copy.marks) == ("denied", b"", Mark.LIMITED)
+
+
+def test_consent_that_says_nothing_readable_is_told() -> None:
+    (copy,), messages = keep(event(consent="perhaps"))
+    assert copy.consent == ""
+    assert "unreadable:consent" in (copy.notes or ())
+    assert any("['consent']" in message for message in messages)
+
+
+@pytest.mark.parametrize("value", ["1,299.00", "12,50", "abc", 1e30])
+@pytest.mark.parametrize("name", ["Purchase", "Lead"])
+def test_a_value_that_cannot_be_read_is_told_as_such(value: Any, name: str) -> None:
+    (copy,), messages = keep(event(event_name=name, custom_data={"value": value, "currency": "EUR"}))
+    assert copy.value_e4 is None
+    (message,) = [one for one in messages if "custom_data" in one]
+    assert "['value'] is no number" in message

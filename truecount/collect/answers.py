@@ -32,7 +32,7 @@ WORDS: Final[dict[Reason, str]] = {
     Reason.TOO_DEEP: "the hit is nested too deeply",
     Reason.BAD_ENCODING: "the body cannot be unpacked",
     Reason.UNSUPPORTED_TYPE: "the body is of no type that is read here",
-    Reason.UNKNOWN_DATASET: "id names no dataset of this server",
+    Reason.UNKNOWN_DATASET: "id is missing, or names no dataset of this server",
     Reason.NO_EVENT_NAME: "ev, the event's name, is missing",
     Reason.BAD_EVENT_NAME: "ev, the event's name, is too long or no text",
     Reason.ORIGIN_NOT_ALLOWED: "the dataset takes no hits from this origin",

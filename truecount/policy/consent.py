@@ -37,19 +37,18 @@ worded."""
 LIMITED_BLANK: Final = tuple(name for name in FIELDS if name not in LIMITED_KEEPS)
 """Fields of a copy that are set to their default in a limited one. `url` loses its query, see `page_of`."""
 
-_SPELLINGS: Final = {
-    "granted": "granted",
-    "grant": "granted",
-    "denied": "denied",
-    "deny": "denied",
-    "revoked": "denied",
-    "revoke": "denied",
-}
+_GRANTED: Final = ("granted", "grant", "accepted", "accept", "allowed", "given", "yes", "true", "1")
+_DENIED: Final = (
+    "denied", "deny", "revoked", "revoke", "refused", "refuse", "rejected", "reject", "declined", "withdrawn",
+    "withdraw", "no", "false", "0", "none",
+)  # fmt: skip
+_SPELLINGS: Final = {**dict.fromkeys(_GRANTED, "granted"), **dict.fromkeys(_DENIED, "denied")}
+"""What `consent` may say; granted and denied are the documented words."""
 
 
 def consent_of(said: object) -> str:
     """granted, denied, or "" where nothing (readable) was said."""
-    return _SPELLINGS.get(said.strip().lower(), "") if isinstance(said, str) else ""
+    return _SPELLINGS.get(str(said).strip().lower(), "") if isinstance(said, str | bool) else ""
 
 
 def fate_of(consent: str, settings: DatasetSettings) -> Fate:

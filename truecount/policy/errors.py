@@ -83,7 +83,9 @@ PROBLEMS: Final[dict[Reason, Problem]] = {
     ),
     Reason.NO_MESSAGING_ID: _parameter("The parameter {place} is required for this messaging_channel"),
     Reason.UNHASHED_STRICT: _parameter("The parameter {place} must be hashed: this dataset takes SHA-256 alone"),
-    Reason.NO_MONEY_STRICT: _parameter("The parameter {place} is required for a Purchase in this dataset"),
+    Reason.NO_MONEY_STRICT: _parameter(
+        "A Purchase needs the parameter {place} in this dataset, as one that can be read"
+    ),
     Reason.DOMAIN_NOT_ALLOWED: _parameter("The domain of {place} is none that this dataset takes events from"),
     Reason.DOMAIN_BLOCKED: _parameter("The domain of {place} is blocked in this dataset"),
 }

@@ -61,7 +61,7 @@ class ServerEvent(CommonEvent, gc=False, forbid_unknown_fields=True):
     """One event as it was sent; None or empty Raw where a key was absent or null. Nothing is checked but the types."""
 
     user_data: UserData | None = None  # type: ignore[valid-type]
-    consent: str | None = None
+    consent: str | bool | None = None
     original_event_data: Raw = NO_RAW
     app_data: Raw = NO_RAW
     attribution_data: Raw = NO_RAW

@@ -64,10 +64,19 @@ def check_shape(rows: Slice) -> None:
     rows.columns["event_name"] = names
     users = rows.sent.get("user_data") or (None,) * rows.n
     if None in users:
+        hits = _imported_hits(rows)
         for row, user in enumerate(users):
-            if user is None:
+            if user is None and row not in hits:
                 rows.fail(row, Reason.NO_USER_DATA, "user_data")
     rows.unpack_users(users)
+
+
+def _imported_hits(rows: Slice) -> set[int]:
+    """Rows of a backfill that were hits: as at the browser door they need name nobody, an event id can be all."""
+    if not rows.request.imported:
+        return set()
+    sources = rows.sent.get("source", ())
+    return {row for row, source in enumerate(sources) if (source or "").strip().lower() == Source.BROWSER}
 
 
 def check_time(rows: Slice) -> None:
@@ -141,7 +150,10 @@ def check_match_keys(rows: Slice) -> None:
         if all(column):
             return
     user, others = rows.user, rows.columns.get("other_keys")
+    hits = _imported_hits(rows)
     for row in range(rows.n):
+        if row in hits:
+            continue
         keys: set[str] = {name for name in DIGEST_KEYS if name in rows.columns and rows.columns[name][row]}
         keys.update(rows.unmatched.get(row, ()))
         keys.update(name for name in ("fbp", "fbc") if name in rows.columns and rows.columns[name][row])
@@ -214,15 +226,16 @@ def _take_named_sources(rows: Slice) -> None:
 
 def _check_websites(rows: Slice, sources: list[Any]) -> None:
     agents = rows.agents or ("",) * rows.n
+    hits = _imported_hits(rows)
     if not all(agents):
         for row, agent in enumerate(agents):
-            if not agent and sources[row] == "website":
+            if not agent and sources[row] == "website" and row not in hits:
                 rows.tell("{place}['user_data']['client_user_agent'] is required for website events", row)
                 rows.note(row, "no_user_agent")
     pages = rows.sent.get("event_source_url") or (None,) * rows.n
     if not all(pages):
         for row, page in enumerate(pages):
-            if not page and sources[row] == "website":
+            if not page and sources[row] == "website" and row not in hits:
                 rows.tell("{place}['event_source_url'] is required for website events", row)
                 rows.note(row, "no_event_source_url")
 

@@ -163,6 +163,7 @@ def _take_money(rows: Slice, found: dict[str, Any]) -> None:
             for row, one in enumerate(exact):
                 if one is None and amounts[row] is not None and amounts[row] != "":
                     rows.note(row, "bad:value")
+                    rows.tell("{place}['custom_data']['value'] is no number that can be summed, such as 1299.00", row)
     named = _either(found.get("currency"), found.get("app_currency"))
     if named is not None:
         if len(set(named)) == 1:  # one shop, one currency
@@ -210,7 +211,10 @@ def _check_money(rows: Slice) -> None:
         missing = "value" if not amounts or amounts[row] is None else "currency" if not codes or not codes[row] else ""
         if missing:
             rows.note(row, "no_money")
-            rows.tell("{place}['custom_data'] of a Purchase needs value and currency: it is not in sums of value", row)
+            if "bad:value" not in rows.row_notes.get(row, ()):
+                rows.tell(
+                    "{place}['custom_data'] of a Purchase needs value and currency: it is not in sums of value", row
+                )
             if rows.settings.strict_money:
                 rows.fail(row, Reason.NO_MONEY_STRICT, "custom_data", missing)
 

@@ -91,6 +91,10 @@ def apply_consent(rows: Slice) -> None:
         return
     column = [consent_of(one) for one in said or (None,) * rows.n]
     rows.columns["consent"] = column
+    for row, one in enumerate(said or ()):
+        if one and not column[row]:
+            rows.note(row, "unreadable:consent")
+            rows.tell("{place}['consent'] says neither granted nor denied: it is read as not said", row)
     limited = []
     for row, consent in enumerate(column):
         fate = fate_of(consent, rows.settings)
