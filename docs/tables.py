@@ -34,7 +34,7 @@ HERE: Final = Path(__file__).parent
 REASONS: Final[dict[Reason, str]] = {
     Reason.MALFORMED_REQUEST: "the request or its body cannot be read",
     Reason.HEAD_TOO_LARGE: "head over 64 kB (431)",
-    Reason.BODY_TOO_LARGE: "body over 10 MB unpacked, over 256 kB for a hit, or packed more than 200 to 1 (413)",
+    Reason.BODY_TOO_LARGE: "body over 10 MB unpacked, over 64 kB for a hit, or packed more than 200 to 1 (413)",
     Reason.TOO_DEEP: "JSON nests deeper than is accepted",
     Reason.BAD_ENCODING: "the packed body cannot be unpacked (400)",
     Reason.UNSUPPORTED_TYPE: "a Content-Type or Content-Encoding that is not read (415)",

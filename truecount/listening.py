@@ -43,6 +43,9 @@ def bind(host: str, port: int, wait_s: float = PORT_WAIT_S) -> socket.socket:
     while True:
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Accepted sockets inherit it. Event loops set it on TCP sockets, but do not know an inherited one for such, and
+        # an answer of two writes would wait 40 ms for the peer's acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if address[0] == "::" else 1)

@@ -256,3 +256,18 @@ def test_addresses_and_agents_of_one_turn_stay_with_their_hits(tmp_path: Any) ->
         assert len(answers_of(door.raw(whole))) == 20
     assert [copy.event_id for copy in door.copies()] == [str(at) for at in range(20)]
     assert door.private() == [None if at % 3 == 0 else [f"203.0.113.{at}", f"Mozilla/5.0 ({at})"] for at in range(20)]
+
+
+def test_hits_that_are_much_to_look_at_are_put_together_a_few_at_a_time(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the loop turns between them, and no entry of the log holds them all."""
+    monkeypatch.setattr(batcher, "TURN_BYTES", 2 * HIT_BYTES)
+    with running(tmp_path) as door:
+        sizes: list[int] = []
+        judge = door.door.batcher._judge
+        monkeypatch.setattr(door.door.batcher, "_judge", lambda hits: sizes.append(len(hits)) or judge(hits))
+        assert [answer.status for answer in answers_of(door.raw(hits("t", 20)))] == [200] * 20
+        assert (sum(sizes), max(sizes)) == (20, 1)
+        assert door.call(lambda: door.door.batcher.queued_bytes) == 0
+    assert [copy.event_id for copy in door.copies()] == [f"t{at}" for at in range(20)]

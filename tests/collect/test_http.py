@@ -392,3 +392,27 @@ def test_what_is_pipelined_behind_a_long_request_is_held_back_within_bounds(door
     answers = answers_of(door.raw(one, other * 200, one, hit("behind", CLOSE)))
     assert [answer.status for answer in answers] == [400] + [200] * 200 + [400, 200]
     assert ids(door, "behind") == ["behind"]
+
+
+@pytest.mark.parametrize(
+    "target", [f"/tr/?id={SHOP}", f"/v1.0/{SHOP}/events", "/api/x"], ids=["hit", "events", "relay"]
+)
+@pytest.mark.parametrize("name", ["x", "h{}"], ids=["one", "many"])
+def test_trailers_are_bounded_as_a_head_is(door: RunningDoor, target: str, name: str) -> None:
+    head = f"POST {target} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+    with door.connect() as connection:
+        connection.sendall(head.encode())
+        sent = 0
+        try:
+            for at in range(200):
+                connection.sendall("".join(f"{name.format(at * 100 + one)}: v\r\n" for one in range(100)).encode())
+                sent += 700
+                time.sleep(0.001)
+        except OSError:
+            pass
+        try:
+            answer = read_all(connection)
+        except ConnectionError:
+            answer = b""
+    assert answer.startswith(b"HTTP/1.1 431") or "api" in target
+    wait_until(lambda: door.call(lambda: len(_connections(door))) == 0, "the end of the connection")

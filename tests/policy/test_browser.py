@@ -491,3 +491,21 @@ def test_ids_of_both_doors_meet(raw: str) -> None:
 def test_an_id_is_kept_verbatim() -> None:
     for raw in (" ord 77 ", "Ord-77", "ord\u00a077", "007", "é", "e\u0301"):
         assert kept({"eid": raw}).event_id == raw
+
+
+def test_a_browser_id_that_is_none_is_spared_no_digits() -> None:
+    copy = kept({"fbp": "+49 151 99887711", "fbc": "4242 4242 4242 4242"})
+    assert (copy.fbp, copy.fbc) == ("removed-phone", "removed-card")
+    assert copy.removed == ("fbp:phone", "fbc:card")
+
+
+def test_of_a_limited_copy_no_free_words_stay_but_the_events_name() -> None:
+    pairs = {
+        "consent": "no", "a": "erika mustermann", "test_event_code": "erika", "dl": "erika mustermann, hauptstr. 5",
+        "cd[Erika Mustermann]": "jane@x.com",
+    }  # fmt: skip
+    copy = kept(pairs)
+    assert "erika" not in repr(copy).lower()
+    assert (copy.url, copy.removed) == ("", ("custom_data:email",))
+    assert copy.marks == Mark.LIMITED | Mark.TEST
+    assert kept({"consent": "no", "dl": "https://s.example/p;jsessionid=A?x#y"}).url == "https://s.example/p"

@@ -61,6 +61,15 @@ TAKEN_FROM_TEXT = [
     ("089/12345678", "removed-phone", ("phone",)),
     ("01 23 45 67 89", "removed-phone", ("phone",)),
     ("98765 43210", "removed-phone", ("phone",)),
+    ("0049 151 23456789", "removed-phone", ("phone",)),
+    ("au 06.12.34.56.78 svp", "au removed-phone svp", ("phone",)),
+    ("liga (11) 91234-5678", "liga removed-phone", ("phone",)),
+    ("https://wa.me/4915123456789", "https://wa.me/removed-phone", ("phone",)),
+    ("2200 1234 5678 9019", "removed-card", ("card",)),
+    ("jose\u0301@gmail.com", "removed-email", ("email",)),
+    ("john.smith@mu\u0308ller.de", "removed-email", ("email",)),
+    ("संपर्क@डाटामेल.भारत", "removed-email", ("email",)),
+    ("mail คนที่@ตัวอย่าง.ไทย", "mail removed-email", ("email",)),
     ("contact:650-555-1212, 020 7946 0958.", "contact:removed-phone, removed-phone.", ("phone",)),
     ("x,0041 79 123 45 67;", "x,removed-phone;", ("phone",)),
     ("phone: 9876543210", "phone: removed-phone", ("phone",)),
@@ -430,3 +439,11 @@ def test_ids_of_a_url_spare_no_other_part_of_it(parts: list[tuple[str, str, str]
             assert f"{key}={value}" in clean
     assert (clean == url) == (kinds == ())
     assert "jane" not in clean
+
+
+def test_of_a_url_with_too_much_in_it_to_look_through_the_host_is_left() -> None:
+    url = "https://shop.example/" + "%2540/" * 40
+    assert scrub_url(url) == ("https://shop.example", ("long",))
+    assert scrub_url("https://shop.example/" + "page/" * 4000)[1] == ()
+    clean, kinds = scrub_url("https://shop.example/" + "%2540/" * 30 + "?m=jane@x.com")
+    assert ("jane" not in clean, "email" in kinds, "long" in kinds) == (True, True, False)

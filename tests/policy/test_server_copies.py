@@ -566,3 +566,16 @@ def test_a_value_that_cannot_be_read_is_told_as_such(value: Any, name: str) -> N
     assert copy.value_e4 is None
     (message,) = [one for one in messages if "custom_data" in one]
     assert "['value'] is no number" in message
+
+
+def test_a_browser_id_that_is_none_is_spared_no_digits() -> None:
+    user = {"em": ["jane@x.com"], "fbp": "+49 151 99887711", "fbc": "4242 4242 4242 4242"}
+    copy = keep_one(user_data=user)
+    assert (copy.fbp, copy.fbc) == ("removed-phone", "removed-card")
+
+
+def test_of_a_limited_copy_no_free_words_stay_but_the_events_name() -> None:
+    custom = {"value": 5, "currency": "EUR", "Erika Mustermann": "jane@x.com"}
+    copy = keep_one(beside={"test_event_code": "erika", "partner_agent": "erika"}, consent="no", custom_data=custom)
+    assert "erika" not in repr(copy).lower()
+    assert copy.removed == ("custom_data:email",)

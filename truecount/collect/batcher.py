@@ -32,6 +32,9 @@ SLOW_COMMIT_S: Final = 0.02
 HIT_BYTES: Final = 600
 """What a hit that waits counts for in the queue: about what one holds in memory."""
 
+TURN_BYTES: Final = 512 * 1024
+"""What is put together in one go, as it counts for the queue (a packed hit with what it may unpack to): hits that are
+much work, or much to keep, hold the loop and fill a log entry no longer than others do."""
 ANSWER_BYTES: Final = 200
 """What an answer that waits counts for."""
 
@@ -140,6 +143,7 @@ class Batcher:
         self._queue_bytes = queue_bytes
         self._judge = judge
         self.waiters: list[Waiting] = []
+        self._sizes: list[int] = []
         self.waiting_bytes = 0
         self.scheduled = False
         self._committing_bytes = 0
@@ -164,6 +168,7 @@ class Batcher:
     ) -> None:
         """An answer to be sent once the payload is on disk. `size` is what it holds in memory, for the bound."""
         self.waiters.append((receiver, answer, payload))
+        self._sizes.append(size)
         self.waiting_bytes += size
         if not self.scheduled:
             self.begin_turn()
@@ -195,8 +200,7 @@ class Batcher:
         self.scheduled = False
         if self._committing or not (self.waiters or self._tallies_due):
             return
-        waiting, self.waiters = self.waiters, []
-        size, self.waiting_bytes = self.waiting_bytes, 0
+        waiting, size = self._next()
         try:
             batch = self._make(waiting)
         except Exception as error:
@@ -214,6 +218,27 @@ class Batcher:
                 self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
                 self._thread.start()
             self._jobs.put(batch)
+
+    def _next(self) -> tuple[list[Waiting], int]:
+        """What is put together now, and its size; the rest waits for another turn of the loop."""
+        size = self.waiting_bytes
+        if size <= TURN_BYTES:
+            waiting, self.waiters = self.waiters, []
+            self._sizes = []
+        else:
+            n = size = work = 0
+            for (_, _, payload), one in zip(self.waiters, self._sizes, strict=True):
+                work += one if type(payload) is Request else 0  # what the server door hands in is worked through
+                if n and work > TURN_BYTES:
+                    break
+                size += one
+                n += 1
+            waiting, self.waiters = self.waiters[:n], self.waiters[n:]
+            self._sizes = self._sizes[n:]
+            if self.waiters:
+                self.begin_turn()
+        self.waiting_bytes -= size
+        return waiting, size
 
     def _give_up(self, waiting: list[Waiting], error: Exception) -> None:
         """A fault of ours (no memory, most likely): nothing of this turn is stored, and everybody is told so."""

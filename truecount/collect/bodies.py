@@ -15,7 +15,7 @@ from truecount.vocabulary import Reason
 
 MAX_HEAD: Final = 64 * 1024
 MAX_BODY: Final = 10_000_000
-MAX_HIT: Final = 256 * 1024
+MAX_HIT: Final = 64 * 1024
 """A hit larger than this is refused: no page sends one, and it would be looked through letter by letter."""
 MAX_RATIO: Final = 200
 FREE_OF_RATIO: Final = 1024 * 1024

@@ -59,6 +59,8 @@ class BrowserDoor:
             batcher.hand_in(request.receiver, door.answers.hit_unavailable, None)
         else:
             size = HIT_BYTES + len(request.query) + len(request.body) + sum(map(len, request.head.values()))
+            if request.body and b"content-encoding" in request.head:
+                size += MAX_HIT  # what it may unpack to
             batcher.hand_in(request.receiver, b"", request, size)
 
     def judge(self, requests: Sequence[Request]) -> Judged:

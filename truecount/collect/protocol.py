@@ -178,6 +178,7 @@ class DoorProtocol(HttpToolsProtocol):
                     self.transport.abort()
             return
         idle = not self._in_message
+        came = self._incoming.size if self._in_body else -1
         self._begun = 0
         self._check_head = len(data) > MAX_HEAD or not idle
         try:
@@ -197,7 +198,20 @@ class DoorProtocol(HttpToolsProtocol):
             if not self._closing:
                 self._refuse_connection(400, "The request is no HTTP that can be read here.\n")
             return
-        if self._in_message and not self._in_body:
+        if not self._in_message:
+            return
+        if self._in_body:
+            # Trailers, extensions of chunks: what comes of a body's message and is no body is bounded as a head is.
+            no_body = not self._begun and self._incoming.size == came
+            self._head_size = self._head_size + len(data) if no_body else 0
+            if self._head_size > MAX_HEAD and not self._closing:
+                if self._route == RELAY:  # its answer is under way, and may wait for the end of the body
+                    self.door.counters.add("truecount_bad_requests_total")
+                    self._closing = True
+                    self.transport.abort()
+                else:
+                    self._refuse_head()
+        else:
             if not self._begun:
                 self._head_size += len(data)
             elif idle and self._begun == 1:
@@ -225,6 +239,7 @@ class DoorProtocol(HttpToolsProtocol):
             self._discarding = True
             return
         self._in_body = True
+        self._head_size = 0
         url = self.url
         head = self._head
         if self._check_head and self._size_of_head() > MAX_HEAD:

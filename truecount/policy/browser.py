@@ -24,7 +24,7 @@ from truecount.policy.browser_checks import (
 )
 from truecount.policy.browser_data import keep_the_rest, read_custom_data, read_ids, read_page
 from truecount.policy.browser_people import hash_match_keys, judge_visitor, read_browser_ids, shorten_address
-from truecount.policy.consent import limit_row
+from truecount.policy.consent import limit_row, without_names
 from truecount.policy.hit_columns import HitColumns, Step
 from truecount.policy.hits import Hit, Receipt
 from truecount.vocabulary import Reason, Source
@@ -44,6 +44,9 @@ def limit(rows: HitColumns) -> None:
 def write_down(rows: HitColumns) -> None:
     """What scrubbing took, the notes for diagnostics, the marks, and what is alike in all copies."""
     columns, n = rows.columns, rows.n
+    for row in rows.limited:
+        if row in rows.removed:
+            rows.removed[row] = list(without_names(rows.removed[row]))
     if rows.removed:
         columns["removed"] = [tuple(dict.fromkeys(rows.removed.get(row, ()))) or None for row in range(n)]
     if rows.notes:

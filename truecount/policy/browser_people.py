@@ -10,7 +10,7 @@ from truecount.policy.digest_columns import hashed_column
 from truecount.policy.hit_columns import Column, HitColumns
 from truecount.policy.hits import PARTNER_FIELDS, Sort
 from truecount.policy.keys import digests
-from truecount.policy.scrub import scrub_id
+from truecount.policy.scrub import scrub_id, scrub_text
 from truecount.policy.slices import SEPARATOR
 from truecount.policy.urls import fbc_of, strip_appendix
 from truecount.policy.userdata import listed
@@ -57,8 +57,10 @@ def _browser_ids(rows: HitColumns, name: Literal["fbp", "fbc"]) -> list[str] | N
     for row, text in enumerate(texts):
         if text and not _readable(text):  # the usual case has four parts, and nothing to take off
             text = strip_appendix(text, name)
-            if not _readable(text):
+            if not _readable(text):  # no cookie of ours or Meta's, so that its digits are not spared either
                 rows.note(row, f"unreadable:{name}")
+                text, kinds = scrub_text(text)
+                rows.take(row, name, kinds)
         texts[row] = spared(rows, row, name, text)
     return texts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, Literal
 
 from truecount.copies import DEFAULTS, FIELDS, PLACE
@@ -21,8 +22,6 @@ LIMITED_KEEPS: Final = (
     "value_e4",
     "currency",
     "marks",
-    "test_event_code",
-    "agent",
     "visitor",
     "original_event_name",
     "original_event_id",
@@ -32,8 +31,8 @@ LIMITED_KEEPS: Final = (
     "notes",
 )
 """Fields of a copy that a limited one keeps: the event, its value, its id, the page without query, and what the door
-itself found out about the delivery. No identifier, no address (not in the side table either), no order, nothing freely
-worded."""
+itself found out about the delivery. No identifier, no address (not in the side table either), no order, and
+of free words the event's name alone."""
 LIMITED_BLANK: Final = tuple(name for name in FIELDS if name not in LIMITED_KEEPS)
 """Fields of a copy that are set to their default in a limited one. `url` loses its query, see `page_of`."""
 
@@ -59,13 +58,20 @@ def fate_of(consent: str, settings: DatasetSettings) -> Fate:
 
 
 def page_of(url: str) -> str:
-    """A page's address without query and fragment, which may name a person."""
-    return url.partition("?")[0].partition("#")[0]
+    """A page's address without parameters, query and fragment, which may name a person; "" for what is no address."""
+    page = url.partition("?")[0].partition("#")[0].partition(";")[0]
+    return page if page.startswith(("http://", "https://")) else ""
 
 
 def is_ldu(options: str) -> bool:
     """Whether dpo (options with commas between) asks for Limited Data Use."""
     return "LDU" in options.upper()
+
+
+def without_names(removed: Iterable[str]) -> tuple[str, ...]:
+    """What scrubbing took from a limited copy: field and kind, for the names of keys are the sender's own words."""
+    parts = (one.rpartition(":") for one in removed)
+    return tuple(dict.fromkeys(f"{field.partition('.')[0]}:{kind}" for field, _, kind in parts))
 
 
 def limit_row(columns: dict[str, list[Any]], row: int) -> None:

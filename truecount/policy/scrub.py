@@ -13,6 +13,7 @@ Everything is searched as it stands and, where it is escaped (percent signs, rep
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import unicodedata
@@ -26,6 +27,9 @@ from truecount.policy.memo import Memo
 EMAIL: Final = "email"
 PHONE: Final = "phone"
 CARD: Final = "card"
+LONG: Final = "long"
+MAX_LOOKS: Final = 32
+"""Parts of a URL that are taken apart."""
 
 CLICK_IDS: Final = (
     "fbclid", "gclid", "gbraid", "wbraid", "dclid", "ttclid", "msclkid", "twclid", "li_fat_id", "epik", "rdt_cid",
@@ -164,7 +168,8 @@ _ROUNDS: Final = 8
 def scrub_url(url: str) -> tuple[str, tuple[str, ...]]:
     """Take contact data out of a URL, part by part, however often a part is percent-encoded.
 
-    Returns the URL and the kinds taken ("email", "phone", "card"), in this order, () where the URL is unchanged.
+    Returns the URL and the kinds taken ("email", "phone", "card"), in this order, () where the URL is unchanged. Of one
+    with more than MAX_LOOKS parts that look like contact data the host is left, and "long" is told.
     Values of ids (ID_KEYS) are spared the number patterns. A user name before the host is taken as an e-mail.
     """
     if not has_at(url) and not (suspicious(_values_of_click_ids("", url)) and suspicious(_values_of_ids("&", url))):
@@ -178,10 +183,16 @@ def scrub_url(url: str) -> tuple[str, tuple[str, ...]]:
     parts = _url_parts(rest)
     if slashes:
         parts[0] = _scrub_host(parts[0], found)
+    looks = 0
     for at in range(2 if slashes else 0, len(parts), 2):
         part = parts[at]
-        if not part:
+        if not suspicious(part):
             continue
+        looks += 1
+        if (
+            looks > MAX_LOOKS
+        ):  # no page's address: taking it apart costs seconds, and what is not looked at may not stay
+            return scheme + slashes + (parts[0] if slashes else ""), (*_in_order(found), LONG)
         key = parts[at - 2] if at >= 2 and parts[at - 1] == "=" else ""
         parts[at] = _scrub_part(_decoded(key), part, found)
     return (scheme + slashes + "".join(parts), _in_order(found)) if found else (url, ())
@@ -482,8 +493,21 @@ def _plain_char(match: re.Match[str]) -> str:
 
 
 def _folded(text: str) -> str:
-    """Digits, dashes, spaces and @ of all scripts as those of ASCII, and nothing that can't be seen."""
-    return _odd.sub(_plain_char, text) if _odd.search(text) else text
+    """Digits, dashes, spaces and @ of all scripts as those of ASCII, nothing that can't be seen, letters without marks.
+
+    Vowel signs and accents that are characters of their own are no letters to a pattern, and would end an address.
+    """
+    if text.isascii():
+        return text if text.isprintable() else _odd.sub(_plain_char, text)
+    return _odd.sub(_plain_char, _marks().sub("", text))
+
+
+@functools.cache
+def _marks() -> re.Pattern[str]:
+    """Combining marks of the scripts in use."""
+    places = (*range(0x300, 0x10000), *range(0x11000, 0x12000), *range(0x1E000, 0x1F000), *range(0xE0100, 0xE01F0))
+    marks = [code for code in places if unicodedata.category(chr(code)) in ("Mn", "Mc", "Me")]
+    return re.compile(f"[{''.join(map(chr, marks))}]+")
 
 
 def _decoded(text: str) -> str:

@@ -11,7 +11,7 @@ from truecount.policy.digest_columns import digest_column, single_texts, texts_o
 from truecount.policy.keys import MUST_BE_HASHED, digests, is_hashed, md5s
 from truecount.policy.memo import Memo
 from truecount.policy.places import country_code
-from truecount.policy.scrub import scrub_id
+from truecount.policy.scrub import scrub_id, scrub_text
 from truecount.policy.slices import SEPARATOR, Slice, values
 from truecount.policy.urls import strip_appendix
 from truecount.policy.visitor import JUDGED
@@ -154,9 +154,11 @@ def _browser_ids_of(rows: Slice, name: str, texts: list[str]) -> list[str]:
             continue
         text = strip_appendix(text.strip(), "fbc" if name == "fbc" else "fbp")
         clean, kinds = scrub_id(text)
-        if kinds:
-            rows.take(row, [f"{name}:{kind}" for kind in kinds])
         if clean and (SEPARATOR in clean or not _browser_ids(clean + SEPARATOR)):
             rows.note(row, f"bad:{name}")
+            clean, more = scrub_text(clean)  # no cookie of ours or Meta's, so that its digits are not spared either
+            kinds = (*kinds, *more)
+        if kinds:
+            rows.take(row, [f"{name}:{kind}" for kind in kinds])
         out.append(clean)
     return out

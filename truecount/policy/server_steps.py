@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from truecount.policy.calm import is_calm
-from truecount.policy.consent import consent_of, fate_of, is_ldu, limit_row
+from truecount.policy.consent import consent_of, fate_of, is_ldu, limit_row, without_names
 from truecount.policy.loose_json import is_true
 from truecount.policy.pages import clean_urls, landings_of
 from truecount.policy.scrub import scrub_text
@@ -109,6 +109,8 @@ def apply_consent(rows: Slice) -> None:
 
 def _limit(rows: Slice, row: int) -> None:
     limit_row(rows.columns, row)
+    if row in rows.removed:
+        rows.removed[row] = list(without_names(rows.removed[row]))
     for side in ("addresses", "agents"):
         texts = getattr(rows, side)
         if texts is not None:
