@@ -21,6 +21,7 @@ from truecount.log.writer import LogWriter
 from truecount.policy.permissions import refusal_of
 from truecount.vocabulary import Reason
 
+TOKEN = "T0ken-of-the-shop"
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -118,8 +119,8 @@ def test_an_unknown_dataset_exits_1_in_a_folder_that_is_there(truecount: Run) ->
 
 
 def test_a_dataset_is_made_listed_changed_and_deleted(truecount: Run) -> None:
-    code, out, _ = truecount("dataset", "create", "Shop", "--id", "77", "--token", "T0ken", "--format", "json")
-    assert (code, json.loads(out)) == (0, {"id": "77", "name": "Shop", "token": "T0ken"})
+    code, out, _ = truecount("dataset", "create", "Shop", "--id", "77", "--token", TOKEN, "--format", "json")
+    assert (code, json.loads(out)) == (0, {"id": "77", "name": "Shop", "token": TOKEN})
     code, out, _ = truecount("dataset", "set", "77", "country=in", "blocked_domains=a.example, b.example", "name=Two")
     assert code == 0 and "country=IN blocked_domains=a.example,b.example" in out
     listed = json.loads(truecount("dataset", "list", "--format", "json")[1])
@@ -159,7 +160,18 @@ def test_a_wrong_setting_of_a_dataset_is_refused_with_its_name(truecount: Run, c
     assert code == 2 and change.partition("=")[0] in err
 
 
-@pytest.mark.parametrize(("flag", "value"), [("--id", "7 7"), ("--token", "two words")])
+def test_a_token_of_another_dataset_is_refused_as_wrong_use(truecount: Run) -> None:
+    assert truecount("dataset", "create", "Shop", "--id", "77", "--token", TOKEN)[0] == 0
+    code, out, err = truecount("dataset", "create", "Other", "--id", "78", "--token", TOKEN)
+    assert (code, out) == (2, "") and "that of dataset 77 already" in err
+    assert [row["id"] for row in json.loads(truecount("dataset", "list", "--format", "json")[1])] == ["77"]
+    truecount("dataset", "delete", "77", "--yes")
+    assert truecount("dataset", "create", "Other", "--id", "78", "--token", TOKEN)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--id", "7 7"), ("--token", "two words of a person"), ("--token", "fifteen-letters")]
+)
 def test_a_dataset_with_a_wrong_id_or_token_is_not_made(truecount: Run, flag: str, value: str, tmp_path: Path) -> None:
     assert truecount("dataset", "create", "Shop", flag, value)[0] == 2
     assert not (tmp_path / "data").exists()

@@ -24,6 +24,8 @@ from .writer import LogWriter
 DOOR: Final = "settings"
 """The door that settings are written through where the caller gives none."""
 MAX_NAME: Final = 200
+MIN_CHOSEN_TOKEN: Final = 16
+"""Characters of a token that a person chooses: a shorter one is guessed."""
 
 _SCHEMA: Final = (
     "create table if not exists datasets (id text primary key, record blob not null)",
@@ -47,6 +49,10 @@ class UnknownDataset(RegistryError):
 
 class DatasetExists(RegistryError):
     """A dataset has this id already."""
+
+
+class TokenTaken(RegistryError):
+    """The access token is that of another dataset."""
 
 
 class Registry:
@@ -114,7 +120,8 @@ class Registry:
     ) -> tuple[Dataset, str]:
         """Make a dataset: it and its access token, which is kept as a hash alone and can't be shown again.
 
-        DatasetExists when the id is taken; RegistryError when id, name or token will not do.
+        DatasetExists when the id is taken, TokenTaken when the token is another dataset's; RegistryError when id, name
+        or token will not do.
         """
         id = id or new_dataset_id()
         check_id(id)
@@ -124,6 +131,7 @@ class Registry:
         with self._mutex:
             if id in self.datasets():
                 raise DatasetExists(f"there is a dataset {id} already")
+            self._check_owner(token, id)
 
             def made(now_us: int) -> Dataset:
                 return Dataset(
@@ -146,12 +154,14 @@ class Registry:
             return self._record(lambda _: new)
 
     def add_token(self, id: str, token: str | None = None) -> str:
-        """Give a dataset one more access token and return it."""
+        """Give a dataset one more access token and return it. TokenTaken when it is another dataset's."""
         token = new_token() if token is None else token
         check_token(token)
-        self._change_tokens(
-            id, lambda hashes: (*(old for old in hashes if old != token_hash(token)), token_hash(token))
-        )
+        with self._mutex:
+            self._check_owner(token, id)
+            self._change_tokens(
+                id, lambda hashes: (*(old for old in hashes if old != token_hash(token)), token_hash(token))
+            )
         return token
 
     def remove_token(self, id: str, hash: bytes) -> Dataset:
@@ -161,10 +171,12 @@ class Registry:
         return self._change_tokens(id, lambda hashes: tuple(old for old in hashes if old != hash))
 
     def rotate_token(self, id: str, token: str | None = None) -> str:
-        """Give a dataset a new access token in place of all it had."""
+        """Give a dataset a new access token in place of all it had. TokenTaken when it is another dataset's."""
         token = new_token() if token is None else token
         check_token(token)
-        self._change_tokens(id, lambda _: (token_hash(token),))
+        with self._mutex:
+            self._check_owner(token, id)
+            self._change_tokens(id, lambda _: (token_hash(token),))
         return token
 
     def delete(self, id: str) -> Dataset:
@@ -227,6 +239,15 @@ class Registry:
             self._all = {dataset.id: dataset for dataset in found}
             self._datasets = {id: dataset for id, dataset in self._all.items() if not dataset.deleted}
             self._seen = version
+
+    def _check_owner(self, token: str, id: str) -> None:
+        """TokenTaken when an access token is that of another dataset than this one."""
+        hash = token_hash(token)
+        for dataset in self.datasets().values():
+            if dataset.id != id and hash in dataset.token_hashes:
+                raise TokenTaken(
+                    f"this access token is that of dataset {dataset.id} already: each dataset wants a token of its own"
+                )
 
     def _change_tokens(self, id: str, change: Callable[[tuple[bytes, ...]], tuple[bytes, ...]]) -> Dataset:
         with self._mutex:
@@ -292,3 +313,13 @@ def check_token(token: str) -> None:
     """RegistryError in words when this cannot be an access token."""
     if not token or len(token) > 1000 or not token.isprintable() or " " in token:
         raise RegistryError("an access token is 1 to 1,000 printable characters without spaces")
+
+
+def check_chosen_token(token: str) -> None:
+    """RegistryError in words when this cannot be an access token that a person chooses."""
+    check_token(token)
+    if len(token) < MIN_CHOSEN_TOKEN:
+        raise RegistryError(
+            f"an access token of your own wants at least {MIN_CHOSEN_TOKEN} characters (a random one is made where "
+            "none is given)"
+        )
