@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
+from typing import NoReturn
 
 import msgspec
 import pytest
@@ -19,6 +22,7 @@ from truecount.log.entries import tallies_entry
 from truecount.log.folder import DataFolder
 from truecount.log.writer import LogWriter
 from truecount.policy.permissions import refusal_of
+from truecount.supervisor import Supervisor
 from truecount.vocabulary import Reason
 
 TOKEN = "T0ken-of-the-shop"
@@ -137,6 +141,52 @@ def test_a_token_is_made_shown_once_and_kept_nowhere(truecount: Run, tmp_path: P
     assert token not in truecount("dataset", "list", "--format", "json")[1]
     kept = b"".join(path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file())
     assert token.encode() not in kept
+
+
+def test_a_control_file_that_is_no_database_is_told_with_its_cure(
+    truecount: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Supervisor, "start", lambda *_: None)
+    truecount("dataset", "create", "Shop", "--id", "77")
+    control = tmp_path / "data" / "control.sqlite"
+    control.write_bytes(Random(1).randbytes(4096))
+    for arguments in (("dataset", "list"), ("events", "77"), ("serve", "--port", "0")):
+        code, out, err = truecount(*arguments)
+        assert (code, out) == (1, "")
+        assert f"{control} cannot be read (file is not a database): stop the server, move control.sqlite away" in err
+        assert "made anew from the log" in err
+    control.unlink()
+    assert "77" in truecount("dataset", "list")[1]
+
+
+@pytest.mark.parametrize("command", [("events", "77"), ("doctor",), ("dataset", "list"), ("replay",)], ids=" ".join)
+@pytest.mark.parametrize("name", ["lock", "truecount.version"])
+def test_a_folder_that_may_not_be_read_is_told_in_words(
+    truecount: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], name: str
+) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    path = tmp_path / "data" / name
+
+    def refused(*_: object, **__: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    if name == "lock":
+        monkeypatch.setattr(DataFolder, "is_owned", refused)
+        monkeypatch.setattr(DataFolder, "lock", refused)
+    else:
+        monkeypatch.setattr(DataFolder, "version", property(refused))
+    code, out, err = truecount(*command)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "Permission denied" in err and str(path if name == "lock" else path.parent) in err
+
+
+def test_a_database_that_may_not_be_opened_is_told_in_words(truecount: Run, tmp_path: Path) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    (tmp_path / "data" / "control.sqlite").unlink()
+    (tmp_path / "data" / "control.sqlite").mkdir()
+    for arguments in (("backup", str(tmp_path / "copy")), ("events", "77")):
+        code, out, err = truecount(*arguments)
+        assert (code, out, err.count("\n")) == (1, "", 1) and "cannot be used" in err
 
 
 def test_an_id_that_is_taken_exits_1(truecount: Run) -> None:

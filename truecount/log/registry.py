@@ -17,8 +17,9 @@ import msgspec
 from truecount.datasets import DATASET_ID, Dataset, DatasetSettings, new_dataset_id, new_token, token_hash
 
 from .entries import Kind, Stored, dataset_of, settings_entry
+from .errors import ControlDamaged
 from .reader import LogReader
-from .tables import connect_to_read
+from .tables import DAMAGE, connect_to_read, trouble
 from .writer import LogWriter
 
 DOOR: Final = "settings"
@@ -75,8 +76,8 @@ class Registry:
     @classmethod
     def open(cls, folder: Path, *, read_only: bool = False, writer: LogWriter | None = None) -> Self:
         """Open the registry of a data folder. For writing: `writer` takes the records (else a door named "settings" is
-        used while a change is made), and what the log knows better is applied first. FileNotFoundError for reading
-        before anybody wrote.
+        used while a change is made), and what the log knows better is applied first; ControlDamaged when the file
+        is no such database, LogBroken when it cannot be used now. FileNotFoundError for reading before anybody wrote.
         """
         folder = Path(folder)
         path = folder / "control.sqlite"
@@ -84,14 +85,27 @@ class Registry:
             if not path.exists():
                 raise FileNotFoundError(f"{path} is not there: the folder's owner makes it at start")
             return cls(folder, connect_to_read(path), None, True)
-        database = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
-        database.execute("pragma journal_mode = wal")
-        database.execute("pragma synchronous = full")
-        for statement in _SCHEMA:
-            database.execute(statement)
-        registry = cls(folder, database, writer, False)
-        with LogReader(folder) as reader:
-            registry.rebuild_from(reader)
+        database: sqlite3.Connection | None = None
+        try:
+            database = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
+            database.execute("pragma journal_mode = wal")
+            database.execute("pragma synchronous = full")
+            for statement in _SCHEMA:
+                database.execute(statement)
+            registry = cls(folder, database, writer, False)
+            with LogReader(folder) as reader:
+                registry.rebuild_from(reader)
+            registry.datasets()
+        except BaseException as error:
+            if database:
+                database.close()
+            if isinstance(error, sqlite3.Error):
+                if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in DAMAGE:
+                    raise ControlDamaged(path, str(error)) from None
+                raise trouble(path, error) from None
+            if isinstance(error, msgspec.MsgspecError):
+                raise ControlDamaged(path, "a record is none") from None
+            raise
         return registry
 
     def fresh(self) -> bool:
