@@ -87,8 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if sqlite3 is None or not isinstance(error, sqlite3.DatabaseError):
             raise
         sys.stderr.write(
-            f"truecount {name}: a database of the data folder cannot be used ({error}): see that this user may read and "
-            "write it, and what `truecount doctor` says\n"
+            f"truecount {name}: a database of the data folder cannot be used ({error}): see that this user may read "
+            "and write it, and what `truecount doctor` says\n"
         )
         return 1
 

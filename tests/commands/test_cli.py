@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 import pytest
@@ -16,12 +17,17 @@ import pytest
 from tests.system import run_cli
 from truecount.cli import COMMANDS, MODULES, main
 from truecount.commands.flags import Parser
-from truecount.commands.reach import Remote
+from truecount.commands.reach import Local, Remote
 from truecount.datasets import DatasetSettings
 from truecount.log.entries import tallies_entry
 from truecount.log.folder import DataFolder
 from truecount.log.writer import LogWriter
+from truecount.manager.answers import encode
+from truecount.measure.events import EventCounts
+from truecount.measure.refused import Refused
 from truecount.policy.permissions import refusal_of
+from truecount.store import local
+from truecount.store.rebuild import Rebuilt
 from truecount.supervisor import Supervisor
 from truecount.vocabulary import Reason
 
@@ -73,6 +79,13 @@ def test_each_command_takes_data(truecount: Run, command: str) -> None:
         ("events", "1", "--form", "json"),
         ("events", "1", "--format", "xml"),
         ("events", "1", "--since", "yesterday"),
+        ("events", "1", "--since", ""),
+        ("events", "1", "--until", ""),
+        ("demo", "--for", "abc"),
+        ("demo", "--for", "nan"),
+        ("demo", "--seed", "x"),
+        ("demo", "--pace", "fast"),
+        ("demo", "--port", "eighty"),
         ("events", "1", "--since", "2026-02-01", "--until", "2026-01-01"),
         ("explain", "1", "Purchase"),
         ("explain", "1", "Purchase", "id", "--fbp", "fb.1.2.3"),
@@ -264,6 +277,14 @@ def test_a_snippet_points_page_and_sdk_at_this_server(truecount: Run) -> None:
     assert 'FacebookSession.GRAPH = "https://count.shop.example"' in out
 
 
+def test_the_event_of_a_snippet_and_of_the_readme_names_a_user_agent_as_web_events_must(truecount: Run) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for text in (truecount("snippet", "77")[1], readme):
+        body = text[text.index("curl http") :].partition("[")[2].partition("}]")[0]
+        assert re.search(r'"client_user_agent": ?"Mozilla/5.0"', body)
+
+
 def test_without_an_url_a_snippet_points_where_the_settings_say(
     truecount: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -342,6 +363,56 @@ def test_doctor_names_a_damaged_file_and_exits_1(truecount: Run, tmp_path: Path)
     assert code == 1
     broken = [finding for finding in json.loads(out) if finding["state"] == "broken"]
     assert any(finding["check"] == "log" and ".sqlite" in finding["says"] and finding["do"] for finding in broken)
+
+
+@pytest.fixture
+def empty_books(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Answers to `events`, without a store."""
+    answers: list[Any] = []
+
+    def answer(*_: object) -> bytes:
+        return encode(answers)
+
+    monkeypatch.setattr(Local, "events", answer)
+    monkeypatch.setattr(Local, "refused", answer)
+    return answers
+
+
+def test_the_csv_of_events_has_the_same_header_with_and_without_rows(truecount: Run, empty_books: list[Any]) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    refused = Refused(
+        event_name="Lead", source="server", outcome="refused", reason="x", n=1, first_time="", last_time=""
+    )
+    for flags, row in (((), EventCounts(event_name="Lead")), (("--refused",), refused)):
+        command = ("events", "77", *flags, "--format", "csv")
+        empty_books.clear()
+        (header,) = truecount(*command)[1].splitlines()
+        empty_books.append(row)
+        assert truecount(*command)[1].splitlines()[0] == header
+        assert set(header.split(",")) == set(type(row).__struct_fields__)
+
+
+@pytest.mark.usefixtures("empty_books")
+def test_a_range_of_time_without_events_is_no_dataset_without_events(truecount: Run) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    assert truecount("events", "77")[2] == "no events in dataset 77 yet\n"
+    for flags in (("--since", "9999-12-31"), ("--until", "9999-12-31")):
+        assert truecount("events", "77", *flags)[2] == "no events of dataset 77 lie in this range of time\n"
+    assert "in this range of time" in truecount("events", "77", "--refused", "--since", "7d")[2]
+    assert truecount("events", "77", "--refused")[2] == "nothing was refused or withheld\n"
+
+
+def test_a_replay_says_that_the_store_came_from_the_log(truecount: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    monkeypatch.setattr(local, "replay", lambda _: Rebuilt(copies=1234, set_aside=2, doors=4))
+    code, _, err = truecount("replay")
+    assert code == 0 and err.endswith(" s: 1,234 copies from the log, 2 rows set aside\n")
+
+
+@pytest.mark.parametrize("flag", ["--for", "--seed", "--pace", "--port"])
+def test_a_flag_of_the_demo_says_what_it_wants(truecount: Run, flag: str) -> None:
+    err = truecount("demo", flag, "abc")[2]
+    assert f"{flag}: 'abc': wanted a" in err and "invalid" not in err
 
 
 def test_a_backup_holds_the_datasets(truecount: Run, tmp_path: Path) -> None:
