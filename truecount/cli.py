@@ -6,6 +6,7 @@ stdout carries the answer alone; progress, tables of progress and words go to st
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,14 @@ COMMANDS: Final = {
     "snippet": "the lines for a page, and how to point an SDK at this server",
 }
 """Command -> what it does. Each lives in a module of truecount.commands, imported only when it is called."""
+
+UNUSABLE: Final = frozenset(
+    {
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO),
+        *(errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE),
+    }
+)
+"""Errors of the system that are no mistake of ours: they are told in words."""
 
 MODULES: Final = {"import": "importing"}
 
@@ -68,6 +77,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Who read our answer has seen enough (`| head`). Nothing may be flushed at exit any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except OSError as error:
+        if error.errno not in UNUSABLE:
+            raise
+        sys.stderr.write(f"truecount {name}: {_of_disk(error)}\n")
+        return 1
+    except Exception as error:
+        sqlite3 = sys.modules.get("sqlite3")  # few commands need it
+        if sqlite3 is None or not isinstance(error, sqlite3.DatabaseError):
+            raise
+        sys.stderr.write(
+            f"truecount {name}: a database of the data folder cannot be used ({error}): see that this user may read "
+            "and write it, and what `truecount doctor` says\n"
+        )
+        return 1
+
+
+def _of_disk(error: OSError) -> str:
+    """What a disk, or its owner, does not let us do."""
+    path = f"{os.fsdecode(error.filename)} " if isinstance(error.filename, str | bytes) else "a file "
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{path}may not be read or written by this user ({error.strerror}): run it as the owner of the folder"
+    return f"{path}cannot be used: {error.strerror}"
 
 
 def _help() -> str:

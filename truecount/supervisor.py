@@ -248,6 +248,7 @@ def serve(settings: Settings) -> int:
             raise CannotServe(f"the data folder {settings.data} cannot be used: {error.strerror}") from None
         if wrong := unusable(folder.store):
             raise CannotUse("the store {}: {}".format(*wrong))
+        check_pair(settings)
         listener = stack.enter_context(bind(settings.host, settings.port))
         manager = stack.enter_context(bind("127.0.0.1", 0))
         clean(folder)
@@ -313,6 +314,32 @@ def clean(folder: DataFolder) -> None:
     folder.empty_tmp()
     for path in folder.run.glob("*.json"):
         path.unlink(missing_ok=True)
+
+
+def check_pair(settings: Settings) -> None:
+    """CannotUse when certificate and key are none that a door could serve https with."""
+    if not settings.tls_cert:
+        return
+    import ssl
+
+    asked: list[bool] = []
+
+    def no_password() -> str:
+        asked.append(True)
+        return ""
+
+    pair = f"--tls-cert {settings.tls_cert} and --tls-key {settings.tls_key}"
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key, no_password)
+    except ssl.SSLError as error:
+        if asked:
+            raise CannotUse(f"--tls-key {settings.tls_key} wants a password: it must be a key without one") from None
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise CannotUse(f"{pair} do not go together: the key is that of another certificate") from None
+        what = (error.reason or str(error)).replace("_", " ").lower()
+        raise CannotUse(f"{pair}: wanted PEM files of a certificate and its key ({what})") from None
+    except OSError as error:
+        raise CannotUse(f"{pair} cannot be read: {error.strerror}") from None
 
 
 def make_registry(folder: DataFolder) -> None:

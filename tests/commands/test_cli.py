@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
+from typing import Any, NoReturn
 
 import msgspec
 import pytest
@@ -13,14 +17,21 @@ import pytest
 from tests.system import run_cli
 from truecount.cli import COMMANDS, MODULES, main
 from truecount.commands.flags import Parser
-from truecount.commands.reach import Remote
+from truecount.commands.reach import Local, Remote
 from truecount.datasets import DatasetSettings
 from truecount.log.entries import tallies_entry
 from truecount.log.folder import DataFolder
 from truecount.log.writer import LogWriter
+from truecount.manager.answers import encode
+from truecount.measure.events import EventCounts
+from truecount.measure.refused import Refused
 from truecount.policy.permissions import refusal_of
+from truecount.store import local
+from truecount.store.rebuild import Rebuilt
+from truecount.supervisor import Supervisor
 from truecount.vocabulary import Reason
 
+TOKEN = "T0ken-of-the-shop"
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -68,6 +79,13 @@ def test_each_command_takes_data(truecount: Run, command: str) -> None:
         ("events", "1", "--form", "json"),
         ("events", "1", "--format", "xml"),
         ("events", "1", "--since", "yesterday"),
+        ("events", "1", "--since", ""),
+        ("events", "1", "--until", ""),
+        ("demo", "--for", "abc"),
+        ("demo", "--for", "nan"),
+        ("demo", "--seed", "x"),
+        ("demo", "--pace", "fast"),
+        ("demo", "--port", "eighty"),
         ("events", "1", "--since", "2026-02-01", "--until", "2026-01-01"),
         ("explain", "1", "Purchase"),
         ("explain", "1", "Purchase", "id", "--fbp", "fb.1.2.3"),
@@ -118,8 +136,8 @@ def test_an_unknown_dataset_exits_1_in_a_folder_that_is_there(truecount: Run) ->
 
 
 def test_a_dataset_is_made_listed_changed_and_deleted(truecount: Run) -> None:
-    code, out, _ = truecount("dataset", "create", "Shop", "--id", "77", "--token", "T0ken", "--format", "json")
-    assert (code, json.loads(out)) == (0, {"id": "77", "name": "Shop", "token": "T0ken"})
+    code, out, _ = truecount("dataset", "create", "Shop", "--id", "77", "--token", TOKEN, "--format", "json")
+    assert (code, json.loads(out)) == (0, {"id": "77", "name": "Shop", "token": TOKEN})
     code, out, _ = truecount("dataset", "set", "77", "country=in", "blocked_domains=a.example, b.example", "name=Two")
     assert code == 0 and "country=IN blocked_domains=a.example,b.example" in out
     listed = json.loads(truecount("dataset", "list", "--format", "json")[1])
@@ -136,6 +154,52 @@ def test_a_token_is_made_shown_once_and_kept_nowhere(truecount: Run, tmp_path: P
     assert token not in truecount("dataset", "list", "--format", "json")[1]
     kept = b"".join(path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file())
     assert token.encode() not in kept
+
+
+def test_a_control_file_that_is_no_database_is_told_with_its_cure(
+    truecount: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Supervisor, "start", lambda *_: None)
+    truecount("dataset", "create", "Shop", "--id", "77")
+    control = tmp_path / "data" / "control.sqlite"
+    control.write_bytes(Random(1).randbytes(4096))
+    for arguments in (("dataset", "list"), ("events", "77"), ("serve", "--port", "0")):
+        code, out, err = truecount(*arguments)
+        assert (code, out) == (1, "")
+        assert f"{control} cannot be read (file is not a database): stop the server, move control.sqlite away" in err
+        assert "made anew from the log" in err
+    control.unlink()
+    assert "77" in truecount("dataset", "list")[1]
+
+
+@pytest.mark.parametrize("command", [("events", "77"), ("doctor",), ("dataset", "list"), ("replay",)], ids=" ".join)
+@pytest.mark.parametrize("name", ["lock", "truecount.version"])
+def test_a_folder_that_may_not_be_read_is_told_in_words(
+    truecount: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], name: str
+) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    path = tmp_path / "data" / name
+
+    def refused(*_: object, **__: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    if name == "lock":
+        monkeypatch.setattr(DataFolder, "is_owned", refused)
+        monkeypatch.setattr(DataFolder, "lock", refused)
+    else:
+        monkeypatch.setattr(DataFolder, "version", property(refused))
+    code, out, err = truecount(*command)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "Permission denied" in err and str(path if name == "lock" else path.parent) in err
+
+
+def test_a_database_that_may_not_be_opened_is_told_in_words(truecount: Run, tmp_path: Path) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    (tmp_path / "data" / "control.sqlite").unlink()
+    (tmp_path / "data" / "control.sqlite").mkdir()
+    for arguments in (("backup", str(tmp_path / "copy")), ("events", "77")):
+        code, out, err = truecount(*arguments)
+        assert (code, out, err.count("\n")) == (1, "", 1) and "cannot be used" in err
 
 
 def test_an_id_that_is_taken_exits_1(truecount: Run) -> None:
@@ -159,7 +223,18 @@ def test_a_wrong_setting_of_a_dataset_is_refused_with_its_name(truecount: Run, c
     assert code == 2 and change.partition("=")[0] in err
 
 
-@pytest.mark.parametrize(("flag", "value"), [("--id", "7 7"), ("--token", "two words")])
+def test_a_token_of_another_dataset_is_refused_as_wrong_use(truecount: Run) -> None:
+    assert truecount("dataset", "create", "Shop", "--id", "77", "--token", TOKEN)[0] == 0
+    code, out, err = truecount("dataset", "create", "Other", "--id", "78", "--token", TOKEN)
+    assert (code, out) == (2, "") and "that of dataset 77 already" in err
+    assert [row["id"] for row in json.loads(truecount("dataset", "list", "--format", "json")[1])] == ["77"]
+    truecount("dataset", "delete", "77", "--yes")
+    assert truecount("dataset", "create", "Other", "--id", "78", "--token", TOKEN)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--id", "7 7"), ("--token", "two words of a person"), ("--token", "fifteen-letters")]
+)
 def test_a_dataset_with_a_wrong_id_or_token_is_not_made(truecount: Run, flag: str, value: str, tmp_path: Path) -> None:
     assert truecount("dataset", "create", "Shop", flag, value)[0] == 2
     assert not (tmp_path / "data").exists()
@@ -200,6 +275,14 @@ def test_a_snippet_points_page_and_sdk_at_this_server(truecount: Run) -> None:
     assert code == 0
     assert 'src="https://count.shop.example/tr?id=77&amp;ev=PageView' in out
     assert 'FacebookSession.GRAPH = "https://count.shop.example"' in out
+
+
+def test_the_event_of_a_snippet_and_of_the_readme_names_a_user_agent_as_web_events_must(truecount: Run) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for text in (truecount("snippet", "77")[1], readme):
+        body = text[text.index("curl http") :].partition("[")[2].partition("}]")[0]
+        assert re.search(r'"client_user_agent": ?"Mozilla/5.0"', body)
 
 
 def test_without_an_url_a_snippet_points_where_the_settings_say(
@@ -280,6 +363,56 @@ def test_doctor_names_a_damaged_file_and_exits_1(truecount: Run, tmp_path: Path)
     assert code == 1
     broken = [finding for finding in json.loads(out) if finding["state"] == "broken"]
     assert any(finding["check"] == "log" and ".sqlite" in finding["says"] and finding["do"] for finding in broken)
+
+
+@pytest.fixture
+def empty_books(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Answers to `events`, without a store."""
+    answers: list[Any] = []
+
+    def answer(*_: object) -> bytes:
+        return encode(answers)
+
+    monkeypatch.setattr(Local, "events", answer)
+    monkeypatch.setattr(Local, "refused", answer)
+    return answers
+
+
+def test_the_csv_of_events_has_the_same_header_with_and_without_rows(truecount: Run, empty_books: list[Any]) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    refused = Refused(
+        event_name="Lead", source="server", outcome="refused", reason="x", n=1, first_time="", last_time=""
+    )
+    for flags, row in (((), EventCounts(event_name="Lead")), (("--refused",), refused)):
+        command = ("events", "77", *flags, "--format", "csv")
+        empty_books.clear()
+        (header,) = truecount(*command)[1].splitlines()
+        empty_books.append(row)
+        assert truecount(*command)[1].splitlines()[0] == header
+        assert set(header.split(",")) == set(type(row).__struct_fields__)
+
+
+@pytest.mark.usefixtures("empty_books")
+def test_a_range_of_time_without_events_is_no_dataset_without_events(truecount: Run) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    assert truecount("events", "77")[2] == "no events in dataset 77 yet\n"
+    for flags in (("--since", "9999-12-31"), ("--until", "9999-12-31")):
+        assert truecount("events", "77", *flags)[2] == "no events of dataset 77 lie in this range of time\n"
+    assert "in this range of time" in truecount("events", "77", "--refused", "--since", "7d")[2]
+    assert truecount("events", "77", "--refused")[2] == "nothing was refused or withheld\n"
+
+
+def test_a_replay_says_that_the_store_came_from_the_log(truecount: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    truecount("dataset", "create", "Shop", "--id", "77")
+    monkeypatch.setattr(local, "replay", lambda _: Rebuilt(copies=1234, set_aside=2, doors=4))
+    code, _, err = truecount("replay")
+    assert code == 0 and err.endswith(" s: 1,234 copies from the log, 2 rows set aside\n")
+
+
+@pytest.mark.parametrize("flag", ["--for", "--seed", "--pace", "--port"])
+def test_a_flag_of_the_demo_says_what_it_wants(truecount: Run, flag: str) -> None:
+    err = truecount("demo", flag, "abc")[2]
+    assert f"{flag}: 'abc': wanted a" in err and "invalid" not in err
 
 
 def test_a_backup_holds_the_datasets(truecount: Run, tmp_path: Path) -> None:

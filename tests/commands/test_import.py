@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import signal
 from collections.abc import Callable
@@ -381,6 +382,42 @@ def test_a_file_that_will_not_do_exits_1_in_words(
     assert cli.main(["import", str(tmp_path / name), "--dataset", "77"]) == 1
     said = capsys.readouterr()
     assert said.out == "" and name in said.err
+
+
+KINDS = {
+    "gzip.jsonl": (gzip.compress(b"{}\n"), "is compressed (gzip): unpack it first"),
+    "old.csv.gz": (gzip.compress(b"event_name,event_time\n"), "is compressed (gzip)"),
+    "zip.csv": (b"PK\x03\x04\x14\x00", "is compressed (zip)"),
+    "zstd.jsonl": (b"\x28\xb5\x2f\xfd\x04\x00", "is compressed (zstd)"),
+    "array.json": (b'\xef\xbb\xbf\n[{"event_name": "Purchase"}]\n', "one event a line"),
+    "body.json": (b'{"data":[{"event_name":"Purchase","event_time":1}]}\n', "one event a line"),
+    "pretty.json": (b'{\n  "partner_agent": "x",\n  "data": [\n    {"event_name": "x"}\n  ]\n}\n', "one event a line"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_file_of_another_kind_is_refused_with_what_is_wanted(
+    folder: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    content, words = KINDS[name]
+    (tmp_path / name).write_bytes(content)
+    assert cli.main(["import", str(tmp_path / name), "--dataset", "77"]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and name in said.err and words in said.err
+    assert kept(folder) == [] and tallies(folder) == []
+
+
+def test_an_event_with_data_of_its_own_is_no_file_of_another_kind(take: Any, tmp_path: Path) -> None:
+    odd = {"custom_data": {"data": [1], "value": 1, "currency": "INR"}, **event(1)}
+    assert take(lines(tmp_path / "old.jsonl", [odd, event(2)]))["accepted"] == 2
+
+
+def test_where_rows_were_refused_and_none_was_taken_it_exits_1(take: Any, tmp_path: Path) -> None:
+    path = lines(tmp_path / "old.jsonl", ["{", "{"])
+    assert take(path, code=1)["refused"] == 2
+    assert take(path)["refused"] == 0
+    assert take(lines(path, [event(1), "{"]))["accepted"] == 1
+    assert take(lines(path, [event(1), "{]"]))["repeated"] == 1
 
 
 def test_the_report_for_people_names_lines_and_sums(

@@ -86,10 +86,13 @@ def test_a_wrong_row_is_told_and_the_next_one_read(row: str, words: str) -> None
         ("event_name,email\n", "event_time"),
         ("event_name,event_time,emial\n", "'emial' is not known"),
         ("event_name,event_time,thing.x\n", "thing.x"),
+        ("event_name,event_time,colour\n", "other fields are named custom_data.NAME or user_data.NAME"),
+        ("event_name;event_time;value\n", "parted by semicolons: commas are wanted"),
+        ("event_name\tevent_time\n", "parted by tabs"),
         ("event_name,event_time,em,em\n", "two of its columns are 'em'"),
         ("event_name,event_time,em,user_data.em\n", "two of its columns are 'user_data.em'"),
     ],
-    ids=["empty", "no-time", "unknown", "unknown-part", "twice", "twice-by-part"],
+    ids=["empty", "no-time", "unknown", "unknown-part", "hint", "semicolons", "tabs", "twice", "twice-by-part"],
 )
 def test_a_first_row_that_will_not_do_is_refused_with_its_name(text: str, words: str) -> None:
     with pytest.raises(WrongFile, match=words):

@@ -23,6 +23,7 @@ from truecount.log.folder import DataFolder
 from truecount.settings import read_settings
 from truecount.supervisor import Child
 
+PEM = Path(__file__).parents[1] / "collect" / "data"
 PART = """
 import os, signal, sys, time
 from pathlib import Path
@@ -192,6 +193,40 @@ def test_a_store_that_cannot_be_used_is_refused_as_wrong_use_before_anything_sta
     said = capsys.readouterr().err
     assert said.startswith(f"truecount serve: the store {folder.store} ") and words in said
     assert not folder.is_owned()
+
+
+def _of_another(folder: Path) -> tuple[Path, Path, str]:
+    key = folder / "other.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key],
+                   check=True, capture_output=True)  # fmt: skip
+    return PEM / "cert.pem", key, "do not go together"
+
+
+def _with_a_password(folder: Path) -> tuple[Path, Path, str]:
+    key = folder / "locked.pem"
+    locked = ["openssl", "pkcs8", "-topk8", "-in", PEM / "key.pem", "-out", key, "-passout", "pass:secret"]
+    subprocess.run(locked, check=True, capture_output=True)
+    return PEM / "cert.pem", key, "wants a password"
+
+
+def _no_certificate(folder: Path) -> tuple[Path, Path, str]:
+    (folder / "text.pem").write_text("no certificate")
+    return folder / "text.pem", PEM / "key.pem", "wanted PEM files"
+
+
+@pytest.mark.parametrize("make", [_of_another, _with_a_password, _no_certificate])
+def test_a_certificate_that_doors_could_not_serve_with_is_refused_before_anything_starts(
+    make: Callable[[Path], tuple[Path, Path, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cert, key, words = make(tmp_path)
+    monkeypatch.setattr(Child, "start", lambda *_: pytest.fail("something was started"))
+    flags = ["--tls-cert", str(cert), "--tls-key", str(key), "--port", "0"]
+    assert main(["serve", "--data", str(tmp_path / "data"), *flags]) == 2
+    said = capsys.readouterr().err
+    assert words in said and str(key) in said
 
 
 def test_an_engine_says_in_words_that_it_cannot_use_its_store(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def test_a_time_is_read(text: str, seconds: float) -> None:
 def test_a_date_as_an_end_counts_as_a_whole() -> None:
     assert read_time("2026-11-24", NOW, end=True) == 1795478400 * S + 86400 * S
     assert read_time("2026-11-24T00:00:00", NOW, end=True) == 1795478400 * S
+    assert read_time("9999-12-31", NOW, end=True) - read_time("9999-12-31", NOW) == 86400 * S
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "7", "7y", "2026-13-01", "24.11.2026", "9999999d", "-7d"])
@@ -45,5 +46,8 @@ def test_a_range_may_be_open_and_must_not_be_empty() -> None:
     assert read_range(None, None) == (None, None)
     since, until = read_range("2026-11-24", "2026-11-24")
     assert since is not None and until is not None and until - since == 86400 * S
+    for start, end in (("", None), (None, "")):
+        with pytest.raises(ValueError, match="'' is no time"):
+            read_range(start, end)
     with pytest.raises(ValueError, match="before"):
         read_range("2026-11-25", "2026-11-24T23:59:59")

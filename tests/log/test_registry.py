@@ -10,7 +10,7 @@ from truecount.datasets import DatasetSettings, token_hash
 from truecount.log.entries import Kind, dataset_of
 from truecount.log.errors import LogFull
 from truecount.log.reader import LogReader
-from truecount.log.registry import DatasetExists, Registry, RegistryError, UnknownDataset
+from truecount.log.registry import DatasetExists, Registry, RegistryError, TokenTaken, UnknownDataset
 
 from .helpers import entries_of, put, writer_of
 
@@ -84,6 +84,21 @@ def test_every_change_is_a_record_in_the_log_of_the_dataset_as_it_is_from_then_o
     assert steps[-2].token_hashes == (token_hash("third"),)
     assert steps[-2].settings.country == "IN" and steps[-2].name == "The shop"
     assert steps[0].created_us == stored[0].first_us == stored[0].last_us
+
+
+def test_a_token_belongs_to_one_dataset_until_that_is_deleted(registry: Registry) -> None:
+    registry.create("One", id="1", token=TOKEN)
+    registry.create("Two", id="2")
+    for give in (
+        lambda: registry.create("Three", id="3", token=TOKEN),
+        lambda: registry.add_token("2", TOKEN),
+        lambda: registry.rotate_token("2", TOKEN),
+    ):
+        with pytest.raises(TokenTaken, match="that of dataset 1 already"):
+            give()
+    assert registry.add_token("1", TOKEN) == registry.rotate_token("1", TOKEN) == TOKEN
+    registry.delete("1")
+    assert registry.add_token("2", TOKEN) == TOKEN
 
 
 def test_a_deleted_dataset_is_gone_and_its_id_may_come_again(registry: Registry) -> None:

@@ -111,6 +111,8 @@ def test_a_dataset_is_made_changed_listed_and_deleted(client: Client, secret: di
         ("POST", "datasets", {"name": "Twice", "id": "77"}, 409, "77 already"),
         ("POST", "datasets", {"name": "", "id": "78"}, 400, "name"),
         ("POST", "datasets", {"name": "x", "id": "a b"}, 400, "id"),
+        ("POST", "datasets", {"name": "x", "token": "fifteen-letters"}, 400, "at least 16 characters"),
+        ("POST", "datasets", {"name": "x", "token": "token-of-dataset-77"}, 400, "that of dataset 77 already"),
         ("POST", "datasets", {"nom": "x"}, 400, ""),
         ("PATCH", "datasets/78", {"settings": {}}, 404, "no dataset 78"),
         ("PATCH", "datasets/77", {"settings": {"x": "y"}}, 400, "x is no setting"),
@@ -127,7 +129,7 @@ def test_a_dataset_is_made_changed_listed_and_deleted(client: Client, secret: di
 def test_an_error_is_told_in_words(
     client: Client, secret: dict[str, str], method: str, path: str, body: Any, status: int, words: str
 ) -> None:
-    client.post("/api/datasets", json={"name": "Shop", "id": "77"}, headers=secret)
+    client.post("/api/datasets", json={"name": "Shop", "id": "77", "token": "token-of-dataset-77"}, headers=secret)
     answer = client.request(method, f"/api/{path}", json=body, headers=secret)
     assert answer.status_code == status, answer.text
     assert words in answer.json()["error"]

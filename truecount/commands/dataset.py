@@ -37,7 +37,11 @@ def create(arguments: Sequence[str]) -> int:
     parser = Parser("dataset create", "Make a dataset. Its access token is shown this once, and stored hashed.")
     parser.add_argument("name", metavar="NAME", help="what people call it")
     parser.flag("--id", metavar="ID", help="its id: 1 to 64 letters, digits, - and _ (default: 16 random digits)")
-    parser.flag("--token", metavar="T", help="its access token (default: a random one)")
+    parser.flag(
+        "--token",
+        metavar="T",
+        help="its access token, 16 characters or more (default: a random one)",
+    )
     parser.format_flag(("table", "json"))
     parser.data_flag()
     given = parser.read(arguments)
@@ -124,11 +128,11 @@ def _check(
 ) -> None:
     """WrongUse for a value that no dataset can have: known before a folder is opened or a server asked."""
     from truecount.datasets import DatasetSettings
-    from truecount.log.registry import RegistryError, check_id, check_name, check_token
+    from truecount.log.registry import RegistryError, check_chosen_token, check_id, check_name
     from truecount.manager.answers import changed_settings
 
     try:
-        for value, check in ((name, check_name), (id or None, check_id), (token or None, check_token)):
+        for value, check in ((name, check_name), (id or None, check_id), (token or None, check_chosen_token)):
             if value is not None:
                 check(value)
         changed_settings(DatasetSettings(), changes or {})

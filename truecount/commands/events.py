@@ -26,7 +26,14 @@ FIRST: Final = (
     "limited",
     "left_out",
     "value",
+    "refused",
+    "first_time",
+    "last_time",
+    "bots",
+    "tools",
 )
+REFUSED: Final = ("event_name", "source", "outcome", "reason", "n", "first_time", "last_time")
+"""Columns of an answer, of an empty one too."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -48,12 +55,18 @@ def run(arguments: Sequence[str]) -> int:
     if given.format == "json":
         write_json(answer)
         return 0
-    columns, rows = as_rows(json.loads(answer), () if given.refused else FIRST)
+    columns, rows = as_rows(json.loads(answer), REFUSED if given.refused else FIRST)
     if given.format == "csv":
         write_csv(columns, rows)
     else:
         rows = [[row[0] or NO_NAME, *row[1:]] for row in rows]
-        empty = "nothing was refused or withheld" if given.refused else f"no events in dataset {given.dataset} yet"
+        in_range = since_us is not None or until_us is not None
+        if given.refused:
+            empty = "nothing was refused or withheld" + (" in this range of time" if in_range else "")
+        elif in_range:
+            empty = f"no events of dataset {given.dataset} lie in this range of time"
+        else:
+            empty = f"no events in dataset {given.dataset} yet"
         write_table(columns, rows, empty=empty)
     return 0
 

@@ -12,11 +12,11 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from truecount.cli import CommandFailed
+from truecount.cli import CommandFailed, WrongUse
 from truecount.commands.flags import Parser
 from truecount.commands.output import say, write_table
 from truecount.commands.reach import Books, books
-from truecount.commands.rows import COLUMNS_HELP, Row, WrongFile, csv_rows, is_csv, json_rows
+from truecount.commands.rows import COLUMNS_HELP, OtherFile, Row, WrongFile, check_kind, csv_rows, is_csv, json_rows
 
 if TYPE_CHECKING:
     from truecount.commands.intake import Chunk, Mark
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 ABOUT: Final = f"""\
 Take events from a file of JSON lines (Conversions API events, one object a line) or CSV, through the same steps as the
 doors. Events keep their own times: received_time where given, else event_time. A key or column `source` tells browser
-from server (default server). Rows that are refused are told with their line; the others are taken.
+from server (default server). Rows that are refused are told with their line; the others are taken. Exit
+code 1 where rows were refused and none was taken.
 
 Interrupted, with lines added to the file, or with rows of it corrected, run the same command again: rows that are in
 are not taken twice.
@@ -45,14 +46,23 @@ def run(arguments: Sequence[str]) -> int:
     given = parser.read(arguments)
     path = Path(given.file)
     try:
-        with path.open("rb") as file, books(given.data) as found:
-            report = take_file(file, path, given.dataset, found, again=given.again)
+        with path.open("rb") as file:
+            check_kind(file, is_csv=is_csv(path))
+            with books(given.data) as found:
+                report = take_file(file, path, given.dataset, found, again=given.again)
+    except OtherFile as error:
+        raise WrongUse(f"{path}: {error}") from None
     except WrongFile as error:
         raise CommandFailed(f"{path}: {error}") from None
     except OSError as error:
+        if error.filename not in (None, str(path), path):
+            raise  # it is of the data folder
         raise CommandFailed(f"{path} cannot be read: {error.strerror or error}") from None
     write_report(report, given.format)
-    return 130 if report["interrupted"] else 0
+    if report["interrupted"]:
+        return 130
+    nothing_taken = report["refused"] and not (report["accepted"] or report["withheld"] or report["repeated"])
+    return 1 if nothing_taken else 0
 
 
 def take_file(file: BinaryIO, path: Path, dataset: str, found: Books, *, again: bool = False) -> dict[str, Any]:

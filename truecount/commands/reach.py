@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote, urlencode
 
-from truecount.cli import CommandFailed
+from truecount.cli import CommandFailed, WrongUse
 from truecount.commands.flags import folder_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ ANSWER_S: Final = 120.0
 class Books(Protocol):
     """What a command may ask and tell. Each answer is JSON of the fixed interface.
 
-    CommandFailed in words when something is not there or does not answer. `url` is the address of the server that owns
+    CommandFailed in words when something is not there or does not answer, WrongUse for a dataset that cannot be made
+    with what was given. `url` is the address of the server that owns
     the folder, "" where none does.
     """
 
@@ -128,7 +129,7 @@ class Remote:
         return self._ask("GET", "datasets")
 
     def create(self, name: str, id: str | None, token: str | None) -> bytes:
-        return self._ask("POST", "datasets", body=_json({"name": name, "id": id, "token": token}))
+        return self._ask("POST", "datasets", body=_json({"name": name, "id": id, "token": token}), wrong=400)
 
     def change(self, id: str, settings: dict[str, str], name: str | None) -> bytes:
         return self._ask("PATCH", f"datasets/{_part(id)}", body=_json({"settings": settings, "name": name}))
@@ -162,7 +163,9 @@ class Remote:
         query: dict[str, Any] | None = None,
         body: bytes | None = None,
         type: str = "application/json",
+        wrong: int = 0,
     ) -> bytes:
+        """The server's answer. A refusal is CommandFailed in its words; one of status `wrong` is WrongUse."""
         from http.client import HTTPConnection, HTTPException
 
         given = {name: value for name, value in (query or {}).items() if value is not None}
@@ -184,7 +187,7 @@ class Remote:
             text = str(json.loads(said)["error"])
         except (ValueError, KeyError, TypeError):
             text = f"the running server answered {answer.status}"
-        raise CommandFailed(text)
+        raise WrongUse(text) if answer.status == wrong else CommandFailed(text)
 
 
 class Local:
@@ -209,10 +212,14 @@ class Local:
         return encode([view_of(dataset) for dataset in self._registry.datasets().values()])
 
     def create(self, name: str, id: str | None, token: str | None) -> bytes:
+        from truecount.log.registry import TokenTaken
         from truecount.manager.answers import DatasetMade, encode
 
         with _in_words():
-            made, shown = self._registry.create(name, id=id, token=token)
+            try:
+                made, shown = self._registry.create(name, id=id, token=token)
+            except TokenTaken as error:
+                raise WrongUse(str(error)) from None
         return encode(DatasetMade(made.id, made.name, shown))
 
     def change(self, id: str, settings: dict[str, str], name: str | None) -> bytes:

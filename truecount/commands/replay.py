@@ -31,5 +31,9 @@ def run(arguments: Sequence[str]) -> int:
             report = replay(folder.path)
     except (FolderError, LogError, StoreError) as error:
         raise CommandFailed(str(error)) from None
-    say(f"the store of {folder.path} is rebuilt in {time.monotonic() - started:.1f} s: {report}")
+    aside = f", {report.set_aside:,} rows set aside" if report.set_aside else ""
+    say(
+        f"the store of {folder.path} is rebuilt in {time.monotonic() - started:.1f} s: "
+        f"{report.copies:,} copies from the log{aside}"
+    )
     return 0

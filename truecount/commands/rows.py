@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
@@ -82,6 +83,52 @@ class WrongFile(ValueError):
     """A file that is none of events; the text says why."""
 
 
+class OtherFile(WrongFile):
+    """A file of another kind than is read here."""
+
+
+PACKED: Final = (
+    (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"PK\x03\x04", "zip"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\x00", "xz"),
+)
+"""How compressed files begin."""
+LOOKED_AT: Final = 65_536
+_DATA_ARRAY: Final = re.compile(rb'"data"\s*:\s*\[').search
+
+
+def check_kind(file: BinaryIO, *, is_csv: bool) -> None:
+    """OtherFile when a file is compressed, or one JSON value over all of its events."""
+    file.seek(0)
+    head = file.read(LOOKED_AT)
+    file.seek(0)
+    for magic, name in PACKED:
+        if head.startswith(magic):
+            raise OtherFile(f"it is compressed ({name}): unpack it first")
+    if is_csv:
+        return
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"["):
+        raise OtherFile(f"it is a JSON array; {ONE_A_LINE}")
+    if text.startswith(b"{") and _is_body(text):
+        raise OtherFile(f'it is an object with "data"; {ONE_A_LINE}')
+
+
+def _is_body(text: bytes) -> bool:
+    """Whether a file that begins so holds the body of a request, in one line or many, in place of events."""
+    try:
+        first = json.loads(text.partition(b"\n")[0])
+    except (ValueError, RecursionError):
+        data = _DATA_ARRAY(text)
+        return data is not None and b'"event_name"' not in text[: data.start()]
+    return isinstance(first.get("data"), list) and "event_name" not in first
+
+
+ONE_A_LINE: Final = "wanted one event a line, each an object with event_name and event_time"
+
+
 def is_csv(path: Path) -> bool:
     return path.suffix.lower() == ".csv"
 
@@ -133,6 +180,10 @@ def csv_rows(file: BinaryIO, start: int, line: int) -> Iterator[Row]:
         names = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
         raise WrongFile(f"its first row is no CSV ({error})") from None
+    if len(names) == 1:
+        for mark, word in ((";", "semicolons"), ("\t", "tabs")):
+            if mark in names[0]:
+                raise WrongFile(f"the columns of its first row are parted by {word}: commas are wanted")
     places = [_place(name) for name in names]
     for at, place in enumerate(places):
         if place in places[:at]:
@@ -213,7 +264,10 @@ def _place(name: str) -> tuple[str, str]:
         return "user_data", name
     if name in CUSTOM_COLUMNS:
         return "custom_data", name
-    raise WrongFile(f"its column {name!r} is not known; `truecount import --help` names the columns")
+    raise WrongFile(
+        f"its column {name!r} is not known; `truecount import --help` names the columns, and other fields are named "
+        "custom_data.NAME or user_data.NAME"
+    )
 
 
 def _event(places: list[tuple[str, str]], cells: list[str]) -> bytes:

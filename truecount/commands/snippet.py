@@ -27,7 +27,7 @@ FacebookSession.GRAPH = "{base}"
 # Or with curl (TOKEN was shown when the dataset was made)
 curl {base}/v26.0/{id}/events -H 'Authorization: Bearer TOKEN' -H 'Content-Type: application/json' \\
   -d '{{"data":[{{"event_name":"Purchase","event_time":'$(date +%s)',"event_id":"order-1001","action_source":"website",\
-"event_source_url":"{base}/thanks","user_data":{{"em":"jane@example.com"}},\
+"event_source_url":"{base}/thanks","user_data":{{"em":"jane@example.com","client_user_agent":"Mozilla/5.0"}},\
 "custom_data":{{"value":"899.00","currency":"INR"}}}}]}}'
 """
 

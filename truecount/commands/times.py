@@ -19,25 +19,25 @@ def read_time(text: str, now: datetime, *, end: bool = False) -> int:
     ValueError says what is wanted.
     """
     age = _AGE(text)
+    days = 1 if end and _DATE(text) else 0
     try:
         if age:
             moment = now - timedelta(seconds=int(age[1]) * UNITS[age[2]])
         else:
             moment = datetime.fromisoformat(text)
-            if end and _DATE(text):
-                moment += timedelta(days=1)
             if moment.tzinfo is None:
                 moment = moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is no time; wanted: {HELP}") from None
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    # The day is added here: behind 9999-12-31 there is no datetime.
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=days)) // timedelta(microseconds=1)
 
 
 def read_range(since: str | None, until: str | None) -> tuple[int | None, int | None]:
     """Both ends as microseconds, None where open: since counts, until does not. ValueError says what is wanted."""
     now = datetime.now(UTC)
-    start = read_time(since, now) if since else None
-    end = read_time(until, now, end=True) if until else None
+    start = read_time(since, now) if since is not None else None
+    end = read_time(until, now, end=True) if until is not None else None
     if start is not None and end is not None and start >= end:
         raise ValueError("--since must lie before --until")
     return start, end

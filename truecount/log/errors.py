@@ -4,7 +4,8 @@ LogError
 ├── LogFull       no space for this append: nothing was stored, a later one may succeed
 ├── LogBroken     the disk or SQLite failed: nothing was stored, the writer opens its file anew at the next append
 ├── LogBusy       another process writes as this door
-└── LogDamaged    a file of the log cannot be read; the text names it and says what to do
+├── LogDamaged    a file of the log cannot be read; the text names it and says what to do
+└── ControlDamaged    control.sqlite cannot be read; the text says what to do
 FolderError
 ├── FolderBusy    another process owns the data folder
 └── FolderRefused the folder is of a newer version, or no data folder at all
@@ -38,6 +39,17 @@ class LogDamaged(LogError):
         super().__init__(
             f"{path}: {what}. Stop Truecount and put this file back from a backup (`truecount backup` makes them); "
             "nothing else of the log was touched."
+        )
+        self.path = path
+
+
+class ControlDamaged(LogError):
+    """control.sqlite is missing parts, changed, or no database: the log has all that it held."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(
+            f"{path} cannot be read ({what}): stop the server, move {path.name} away, start: it is made anew from the "
+            "log."
         )
         self.path = path
 

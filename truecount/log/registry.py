@@ -17,13 +17,16 @@ import msgspec
 from truecount.datasets import DATASET_ID, Dataset, DatasetSettings, new_dataset_id, new_token, token_hash
 
 from .entries import Kind, Stored, dataset_of, settings_entry
+from .errors import ControlDamaged
 from .reader import LogReader
-from .tables import connect_to_read
+from .tables import DAMAGE, connect_to_read, trouble
 from .writer import LogWriter
 
 DOOR: Final = "settings"
 """The door that settings are written through where the caller gives none."""
 MAX_NAME: Final = 200
+MIN_CHOSEN_TOKEN: Final = 16
+"""Characters of a token that a person chooses: a shorter one is guessed."""
 
 _SCHEMA: Final = (
     "create table if not exists datasets (id text primary key, record blob not null)",
@@ -49,6 +52,10 @@ class DatasetExists(RegistryError):
     """A dataset has this id already."""
 
 
+class TokenTaken(RegistryError):
+    """The access token is that of another dataset."""
+
+
 class Registry:
     """The datasets of a data folder. Make one with `Registry.open`.
 
@@ -69,8 +76,8 @@ class Registry:
     @classmethod
     def open(cls, folder: Path, *, read_only: bool = False, writer: LogWriter | None = None) -> Self:
         """Open the registry of a data folder. For writing: `writer` takes the records (else a door named "settings" is
-        used while a change is made), and what the log knows better is applied first. FileNotFoundError for reading
-        before anybody wrote.
+        used while a change is made), and what the log knows better is applied first; ControlDamaged when the file
+        is no such database, LogBroken when it cannot be used now. FileNotFoundError for reading before anybody wrote.
         """
         folder = Path(folder)
         path = folder / "control.sqlite"
@@ -78,14 +85,27 @@ class Registry:
             if not path.exists():
                 raise FileNotFoundError(f"{path} is not there: the folder's owner makes it at start")
             return cls(folder, connect_to_read(path), None, True)
-        database = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
-        database.execute("pragma journal_mode = wal")
-        database.execute("pragma synchronous = full")
-        for statement in _SCHEMA:
-            database.execute(statement)
-        registry = cls(folder, database, writer, False)
-        with LogReader(folder) as reader:
-            registry.rebuild_from(reader)
+        database: sqlite3.Connection | None = None
+        try:
+            database = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
+            database.execute("pragma journal_mode = wal")
+            database.execute("pragma synchronous = full")
+            for statement in _SCHEMA:
+                database.execute(statement)
+            registry = cls(folder, database, writer, False)
+            with LogReader(folder) as reader:
+                registry.rebuild_from(reader)
+            registry.datasets()
+        except BaseException as error:
+            if database:
+                database.close()
+            if isinstance(error, sqlite3.Error):
+                if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in DAMAGE:
+                    raise ControlDamaged(path, str(error)) from None
+                raise trouble(path, error) from None
+            if isinstance(error, msgspec.MsgspecError):
+                raise ControlDamaged(path, "a record is none") from None
+            raise
         return registry
 
     def fresh(self) -> bool:
@@ -114,7 +134,8 @@ class Registry:
     ) -> tuple[Dataset, str]:
         """Make a dataset: it and its access token, which is kept as a hash alone and can't be shown again.
 
-        DatasetExists when the id is taken; RegistryError when id, name or token will not do.
+        DatasetExists when the id is taken, TokenTaken when the token is another dataset's; RegistryError when id, name
+        or token will not do.
         """
         id = id or new_dataset_id()
         check_id(id)
@@ -124,6 +145,7 @@ class Registry:
         with self._mutex:
             if id in self.datasets():
                 raise DatasetExists(f"there is a dataset {id} already")
+            self._check_owner(token, id)
 
             def made(now_us: int) -> Dataset:
                 return Dataset(
@@ -146,12 +168,14 @@ class Registry:
             return self._record(lambda _: new)
 
     def add_token(self, id: str, token: str | None = None) -> str:
-        """Give a dataset one more access token and return it."""
+        """Give a dataset one more access token and return it. TokenTaken when it is another dataset's."""
         token = new_token() if token is None else token
         check_token(token)
-        self._change_tokens(
-            id, lambda hashes: (*(old for old in hashes if old != token_hash(token)), token_hash(token))
-        )
+        with self._mutex:
+            self._check_owner(token, id)
+            self._change_tokens(
+                id, lambda hashes: (*(old for old in hashes if old != token_hash(token)), token_hash(token))
+            )
         return token
 
     def remove_token(self, id: str, hash: bytes) -> Dataset:
@@ -161,10 +185,12 @@ class Registry:
         return self._change_tokens(id, lambda hashes: tuple(old for old in hashes if old != hash))
 
     def rotate_token(self, id: str, token: str | None = None) -> str:
-        """Give a dataset a new access token in place of all it had."""
+        """Give a dataset a new access token in place of all it had. TokenTaken when it is another dataset's."""
         token = new_token() if token is None else token
         check_token(token)
-        self._change_tokens(id, lambda _: (token_hash(token),))
+        with self._mutex:
+            self._check_owner(token, id)
+            self._change_tokens(id, lambda _: (token_hash(token),))
         return token
 
     def delete(self, id: str) -> Dataset:
@@ -227,6 +253,15 @@ class Registry:
             self._all = {dataset.id: dataset for dataset in found}
             self._datasets = {id: dataset for id, dataset in self._all.items() if not dataset.deleted}
             self._seen = version
+
+    def _check_owner(self, token: str, id: str) -> None:
+        """TokenTaken when an access token is that of another dataset than this one."""
+        hash = token_hash(token)
+        for dataset in self.datasets().values():
+            if dataset.id != id and hash in dataset.token_hashes:
+                raise TokenTaken(
+                    f"this access token is that of dataset {dataset.id} already: each dataset wants a token of its own"
+                )
 
     def _change_tokens(self, id: str, change: Callable[[tuple[bytes, ...]], tuple[bytes, ...]]) -> Dataset:
         with self._mutex:
@@ -292,3 +327,13 @@ def check_token(token: str) -> None:
     """RegistryError in words when this cannot be an access token."""
     if not token or len(token) > 1000 or not token.isprintable() or " " in token:
         raise RegistryError("an access token is 1 to 1,000 printable characters without spaces")
+
+
+def check_chosen_token(token: str) -> None:
+    """RegistryError in words when this cannot be an access token that a person chooses."""
+    check_token(token)
+    if len(token) < MIN_CHOSEN_TOKEN:
+        raise RegistryError(
+            f"an access token of your own wants at least {MIN_CHOSEN_TOKEN} characters (a random one is made where "
+            "none is given)"
+        )

@@ -23,7 +23,7 @@ from litestar.handlers import BaseRouteHandler
 from truecount.datasets import Dataset
 from truecount.log.errors import LogError, LogFull
 from truecount.log.folder import DataFolder
-from truecount.log.registry import DatasetExists, Registry, RegistryError, UnknownDataset
+from truecount.log.registry import DatasetExists, Registry, RegistryError, UnknownDataset, check_chosen_token
 from truecount.manager import health
 from truecount.manager.answers import (
     ChangeDataset,
@@ -204,6 +204,8 @@ async def list_datasets(request: Asked) -> Response[bytes]:
 async def create_dataset(request: Asked) -> Response[bytes]:
     manager = _manager(request)
     data = msgspec.json.decode(await request.body(), type=CreateDataset)
+    if data.token:
+        check_chosen_token(data.token)
     async with manager.writing:
         made, token = await manager.away(
             lambda: manager.registry.create(data.name, id=data.id or None, token=data.token or None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 import signal
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,13 +41,32 @@ PR_SET_PDEATHSIG: Final = 1
 
 def main(arguments: Sequence[str]) -> int:
     parser = Parser("demo", ABOUT)
-    parser.flag("--port", metavar="P", help=f"port to listen on (default {DEFAULT_PORT}, or a free one)", type=int)
-    parser.flag("--seed", metavar="S", help="which visitors come (default 1)", type=int, default=1)
-    parser.flag("--for", metavar="SECONDS", dest="seconds", help="end after this long (default: at Ctrl-C)", type=float)
-    parser.flag("--pace", metavar="N", help="visits a second (default 8)", type=float, default=8.0)
+    parser.flag("--port", metavar="P", help=f"port to listen on (default {DEFAULT_PORT}, or a free one)", type=_whole)
+    parser.flag("--seed", metavar="S", help="which visitors come (default 1)", type=_whole, default=1)
+    parser.flag(
+        "--for", metavar="SECONDS", dest="seconds", help="end after this long (default: at Ctrl-C)", type=_number
+    )
+    parser.flag("--pace", metavar="N", help="visits a second (default 8)", type=_number, default=8.0)
     # No variable, and no settings file: what is set for a real server must not send simulated visitors into its folder.
     parser.add_argument("--data", metavar="DIR", help="data folder, kept afterwards (default: a temporary one)")
     return run(parser.read(arguments))
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ArgumentTypeError(f"{text!r}: wanted a number, as in 30 or 0.5")
+    return number
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r}: wanted a whole number") from None
 
 
 def run(args: Namespace) -> int:
