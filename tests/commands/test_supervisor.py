@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,7 +23,7 @@ from truecount.cli import main
 from truecount.listening import CannotServe, bind, url_of
 from truecount.log.folder import DataFolder
 from truecount.settings import read_settings
-from truecount.supervisor import Child
+from truecount.supervisor import BACKOFF_S, Child, Part, Supervisor
 
 PEM = Path(__file__).parents[1] / "collect" / "data"
 PART = """
@@ -297,3 +299,20 @@ def test_the_url_names_an_address_that_a_person_can_open() -> None:
             return  # a machine without IPv6
         with closing(listener):
             assert url_of(read_settings(environ={}), listener) == f"http://[::1]:{listener.getsockname()[1]}"
+
+
+def test_a_part_that_cannot_be_started_is_tried_ever_less_often(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("truecount.supervisor.subprocess.Popen", refuse)
+    one = Supervisor([Part("door-1", ("x",))], read_settings(environ={}), lambda _: None)
+    (child,) = one.children
+    waits = []
+    for _ in range(len(BACKOFF_S) + 2):
+        one.start(child)
+        waits.append(child.due - time.monotonic())
+    assert [round(wait, 1) for wait in waits] == [*BACKOFF_S, *[BACKOFF_S[-1]] * 2]
+    assert capsys.readouterr().err.count("cannot be started") == len(waits)

@@ -10,14 +10,16 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from truecount.log.entries import Tally, tallies_entry
 from truecount.log.folder import DataFolder
 from truecount.log.writer import LogWriter
+from truecount.store import service
 from truecount.store.client import Store
-from truecount.store.errors import StoreDown, StoreRefused
+from truecount.store.errors import QueryFailed, StoreDown, StoreRefused
 from truecount.store.local import open_store, replay, wait_for_all
 from truecount.store.rebuild import settle
 
@@ -239,3 +241,35 @@ def test_a_full_disk_is_waited_for_and_nothing_is_lost_or_doubled(small_disk: Pa
         assert len(found) == 45 and len(set(found)) == 45
         assert store.query_rows("SELECT count() FROM set_aside") == [(0,)]
         assert store.state()["loader"]["error"] == ""
+
+
+def test_addresses_are_forgotten_also_while_the_store_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing counts as loaded then, so that nothing is sealed."""
+    from truecount.log import blanking, upkeep
+    from truecount.store.loader import LoaderState
+
+    stop, seen = threading.Event(), []
+
+    def run(folder: Path, loaded: dict[str, int], *_: object, **__: object) -> upkeep.UpkeepReport:
+        seen.append(dict(loaded))
+        stop.set()
+        return upkeep.UpkeepReport()
+
+    monkeypatch.setattr(service, "UPKEEP_EVERY_S", 0.01)
+    monkeypatch.setattr(upkeep, "run", run)
+    monkeypatch.setattr(blanking, "blank_deleted", lambda *_, **__: upkeep.UpkeepReport())
+    refused = LoaderState({"door-1": 9}, 0, 0, 0, 0, False, False, "StoreRefused: the store is ahead of the log")
+    loader = SimpleNamespace(state=lambda: refused)
+    service._upkeep(tmp_path, loader, 7, stop)  # type: ignore[arg-type]
+    assert seen == [{}]
+
+
+def test_an_engine_that_refuses_a_look_for_once_gives_no_beat_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(_: str) -> None:
+        raise QueryFailed("memory limit exceeded", 241)
+
+    assert not service._answers(SimpleNamespace(rows=refuse))  # type: ignore[arg-type]
+    assert "QueryFailed" in capsys.readouterr().err
+    assert service._answers(SimpleNamespace(rows=lambda _: [(1,)]))  # type: ignore[arg-type]
