@@ -10,7 +10,7 @@ from truecount.cli import WrongUse
 from truecount.commands import times
 from truecount.commands.flags import Parser
 from truecount.commands.output import NO_NAME, write_csv, write_json, write_table
-from truecount.commands.reach import books
+from truecount.commands.reach import books, finished
 
 ABOUT: Final = """\
 Per event name: copies received, and the actions that they report, each once; of the actions how many were seen by the
@@ -45,9 +45,10 @@ def run(arguments: Sequence[str]) -> int:
     with books(given.data) as found:
         ask = found.refused if given.refused else found.events
         answer = ask(given.dataset, since_us, until_us)
+    code = finished(found)
     if given.format == "json":
         write_json(answer)
-        return 0
+        return code
     columns, rows = as_rows(json.loads(answer), () if given.refused else FIRST)
     if given.format == "csv":
         write_csv(columns, rows)
@@ -55,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
         rows = [[row[0] or NO_NAME, *row[1:]] for row in rows]
         empty = "nothing was refused or withheld" if given.refused else f"no events in dataset {given.dataset} yet"
         write_table(columns, rows, empty=empty)
-    return 0
+    return code
 
 
 def as_rows(found: list[dict[str, Any]], first: Sequence[str]) -> tuple[list[str], list[list[str | int]]]:
