@@ -9,12 +9,16 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.store.helpers import a_copy, entry_of
 from tests.system import System, purchase, wait_until
 from truecount.cli import main
+from truecount.commands.explain import near
+from truecount.log.files import LogFile, files_of
+from truecount.log.upkeep import UpkeepReport, seal_file
 from truecount.log.writer import LogWriter
 
 Run = Callable[..., tuple[int, str, str]]
@@ -162,3 +166,45 @@ def test_a_running_server_counts_on_and_says_that_the_log_is_damaged(tmp_path: P
     damage_store(system.folder)
     with system.running():
         wait_until(lambda: "store" in broken(system.cli("doctor", "--format", "json", code=1)))
+
+
+def test_a_backup_of_a_damaged_log_copies_the_rest_names_the_file_and_exits_1(truecount: Run, data: Path) -> None:
+    assert truecount("backup", str(data.with_name("whole")))[0] == 0
+    damage_log(data, "door-1")
+    code, _, err = truecount("backup", str(data.with_name("copy")))
+    assert code == 1 and str(data / "log" / "door-1") in err and "door-2" not in err
+    assert list((data.with_name("copy") / "log" / "door-2").glob("*.sqlite"))
+
+
+def test_a_backup_tells_of_a_sealed_file_whose_sum_is_wrong(truecount: Run, data: Path) -> None:
+    (path,) = (data / "log" / "door-1").glob("*.sqlite")
+    seal_file(LogFile(1, path, False), 3, UpkeepReport())
+    (sealed,) = (found for found in files_of(data / "log" / "door-1") if found.sealed)
+    raw = sealed.path.read_bytes()
+    sealed.path.write_bytes(raw[:20] + bytes(byte ^ 0xFF for byte in raw[20:30]) + raw[30:])
+    code, _, err = truecount("backup", str(data.with_name("copy")))
+    assert code == 1 and str(sealed.path) in err
+
+
+NEAR = {
+    "event_name": "Lead", "event_id": " x", "source": "browser", "received_time": "2026-01-02T03:04:05Z",
+    "shares": ["fbp"], "differs": ["event_id"], "why": "both have an event id, and they differ",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            {},
+            'Lead " x" from the browser at 2026-01-02T03:04:05Z, shares fbp; '
+            "differs in event_id: both have an event id, and they differ",
+        ),
+        ({"shares": ["em"]}, "shares em, which does not merge copies; differs"),
+        ({"shares": ["fbp", "em"]}, "shares fbp, em; differs"),
+        ({"event_id": ""}, "Lead without an event id from"),
+        ({"differs": ["taken"], "why": "another has it"}, "shares fbp; did not merge: another has it"),
+    ],
+)
+def test_the_nearest_candidate_is_told_in_a_sentence(change: dict[str, Any], says: str) -> None:
+    assert says in near({**NEAR, **change})

@@ -88,8 +88,8 @@ def near(nearest: Mapping[str, Any]) -> str:
     shares = ", ".join(nearest["shares"])
     if nearest["shares"] and set(nearest["shares"]) <= {"em", "ph"}:
         shares += ", which does not merge copies" if len(nearest["shares"]) == 1 else ", which do not merge copies"
-    fields = ", ".join(name for name in nearest["differs"] if name in _FIELDS)
-    kept_apart = f"differs in {fields}" if fields else "did not merge"
+    is_plain = set(nearest["differs"]) <= _FIELDS
+    kept_apart = f"differs in {', '.join(nearest['differs'])}" if is_plain else "did not merge"
     parts = [
         f"{nearest['event_name']} {id} from {source} at {nearest['received_time']}"
         + (f", shares {shares}" * bool(shares)),
