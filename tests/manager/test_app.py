@@ -203,3 +203,14 @@ def test_the_file_of_imported_events_is_closed_when_upkeep_asks_also_where_nothi
         ask_to_roll(door)
         eventually(lambda: [file.first for file in files_of(door)] == [1, 2], "the file is closed")
         eventually(lambda: not (door / ROLL).exists(), "what was asked is done")
+
+
+@pytest.mark.parametrize("code", [32, 33, 39, 40, 246, 271, 432])
+def test_a_question_that_damaged_parts_refuse_is_answered_with_the_cure(code: int) -> None:
+    from truecount.manager.answers import in_words
+    from truecount.store.errors import query_error
+
+    assert "the store is damaged" in in_words(query_error("x", code)) and "report" not in in_words(
+        query_error("x", code)
+    )
+    assert "please report it" in in_words(query_error("x", 62))

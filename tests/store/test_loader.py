@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from truecount.copies import FIELDS, pack
 from truecount.datasets import Dataset
 from truecount.log.entries import Entry, Kind, Tally, join_parts, settings_entry, tallies_entry
+from truecount.log.errors import LogDamaged
 from truecount.store import batches
 from truecount.store import loader as loading
 from truecount.store.client import Store
@@ -367,3 +369,25 @@ def _check_mixed(store: Store, log: MemoryLog) -> None:
     assert store.query_rows("SELECT dataset, name, deleted FROM settings") == [("1001", "shop", False)]
     assert store.query_rows("SELECT door, seq, pos, n FROM set_aside") == [("b", 2, 1, 1)]
     assert store.query_rows("SELECT door, last_seq FROM batches FINAL ORDER BY door") == [("a", 2), ("b", 3)]
+
+
+def test_a_door_that_is_tried_again_stays_a_trouble_until_it_is_read(tables: Store) -> None:
+    class Damaged(MemoryLog):
+        whole = False
+
+        def read(self, door: str, *given: Any, **named: Any) -> list[Any]:
+            if not self.whole:
+                raise LogDamaged(Path("door-1"), "spoiled")
+            return super().read(door, *given, **named)
+
+    log = Damaged()
+    log.append("door-1", entry_of([a_copy(1)]))
+    loader = Loader(Remote(tables), log)
+    loader.recover()
+    loader.step()
+    assert "spoiled" in loader.state().error
+    log.whole = True
+    loader.recover()
+    assert "spoiled" in loader.state().error
+    loader.step()
+    assert (loader.state().error, loader.state().copies) == ("", 1)

@@ -18,10 +18,11 @@ from truecount.settings import WrongSetting, read_settings
 
 if TYPE_CHECKING:
     from truecount.log.folder import DataFolder
+    from truecount.store.client import Store
 
 ABOUT: Final = """\
-Look at a data folder and say what is wrong and what to do about it. Works with and without a running server, and
-changes nothing. Exit code 1 when something is broken."""
+Look at a data folder and say what is wrong and what to do about it. Works with and without a running server
+(without one it opens the store itself), and changes nothing. Exit code 1 when something is broken."""
 GOOD, LOOK, BROKEN = "good", "look", "broken"
 LAG_LIMIT_S: Final = 10.0
 CLOCK_LIMIT_S: Final = 2.0
@@ -39,7 +40,7 @@ class Finding(NamedTuple):
 
 def run(arguments: Sequence[str]) -> int:
     parser = Parser("doctor", ABOUT)
-    parser.flag("--quick", action="store_true", help="leave out what reads the whole log")
+    parser.flag("--quick", action="store_true", help="leave out what reads the whole log or store")
     parser.format_flag(("table", "json"))
     parser.data_flag()
     given = parser.read(arguments)
@@ -63,7 +64,7 @@ def examine(folder: DataFolder, reserve_mb: int, *, quick: bool = False) -> Iter
     yield from _disk(folder, reserve_mb)
     yield from _clock(folder)
     yield from _datasets(folder)
-    yield from _server(folder)
+    yield from _server(folder, quick=quick)
     if not quick:
         yield from _log(folder)
         yield from _refusals(folder)
@@ -149,10 +150,11 @@ def _datasets(folder: DataFolder) -> Iterator[Finding]:
         yield Finding("datasets", LOOK, "none yet: nothing is taken", "truecount dataset create NAME")
 
 
-def _server(folder: DataFolder) -> Iterator[Finding]:
+def _server(folder: DataFolder, *, quick: bool) -> Iterator[Finding]:
     from truecount.store.client import Store
     from truecount.store.errors import StoreError
     from truecount.store.place import unusable
+    from truecount.store.trouble import what_is_wrong, what_to_do
 
     if not folder.is_owned():
         yield Finding("server", LOOK, "none runs on this folder", "truecount serve")
@@ -160,6 +162,8 @@ def _server(folder: DataFolder) -> Iterator[Finding]:
             yield Finding("store", BROKEN, *wrong)
         elif not folder.store.is_dir():
             yield Finding("store", GOOD, "not there; it is made from the log at the next start")
+        elif not quick:
+            yield from _store_at_rest(folder)
         return
     if not (folder.run / "serve.json").is_file():
         yield Finding("server", LOOK, "starting, or a command works on the folder", "look again in a minute")
@@ -170,15 +174,19 @@ def _server(folder: DataFolder) -> Iterator[Finding]:
             loader = store.state()["loader"]
     except StoreError as error:
         yield Finding(
-            "engine", BROKEN, str(error), "events are kept meanwhile; if it does not come back, see the server's stderr"
+            "engine",
+            BROKEN,
+            str(error),
+            "events are kept meanwhile; if it does not come back, see the server's stderr: of a store that is damaged "
+            "it says so, and `truecount replay` makes it anew (or move the store folder away), with the server stopped",
         )
         return
     lag_s = loader["lag_us"] / 1e6
     says = f"{loader['copies']:,} copies, {lag_s:.1f} s behind the log"
     if loader["error"]:
-        yield Finding(
-            "loader", BROKEN, f"{says}; it cannot go on: {loader['error']}", "if this is no full disk: truecount replay"
-        )
+        error_told = str(loader["error"])
+        wrong_says = f"{says}; counts are incomplete, it cannot go on: {what_is_wrong(error_told)}"
+        yield Finding("loader", BROKEN, wrong_says, what_to_do(error_told))
     elif lag_s > LAG_LIMIT_S:
         yield Finding("loader", LOOK, says, "look again: it should catch up by itself")
     else:
@@ -190,6 +198,61 @@ def _server(folder: DataFolder) -> Iterator[Finding]:
             f"{loader['set_aside']:,} items could not be loaded; they block nothing and stay in the log",
             "truecount events DATASET --refused tells why; please report it",
         )
+    with Store.of_folder(folder.path) as store:
+        yield from _store(folder, store, quick=quick)
+
+
+def _store_at_rest(folder: DataFolder) -> Iterator[Finding]:
+    """The store of a folder that nobody owns, by an engine that loads nothing."""
+    from truecount.log.errors import FolderBusy
+    from truecount.store.errors import StoreError
+    from truecount.store.local import engine
+    from truecount.store.trouble import moved_away
+
+    found: list[Finding] = []
+    try:
+        with folder.lock(), engine(folder.path, ["--no-upkeep", "--no-load"]) as store:
+            found += _store(folder, store, quick=False)
+    except FolderBusy:
+        found = [Finding("store", LOOK, "another process took the folder meanwhile", "look again")]
+    except StoreError as error:
+        do = f"if the words on stderr tell of no full disk: {moved_away(folder.store)}"
+        found = [Finding("store", BROKEN, str(error), do)]
+    yield from found
+
+
+def _store(folder: DataFolder, store: Store, *, quick: bool) -> Iterator[Finding]:
+    """Whether the log has all that the store has, and the store can be read."""
+    from truecount.log.errors import LogError
+    from truecount.log.reader import LogReader
+    from truecount.manager.answers import in_words
+    from truecount.store.errors import QueryTooHeavy, StoreError
+    from truecount.store.rebuild import damaged_parts, ends_in
+    from truecount.store.trouble import MISSING, REPLAY, missing_of
+
+    says: list[str] = []
+    try:
+        ends = ends_in(store)
+        with LogReader(folder.path) as reader:
+            for door, last in ends.items():
+                try:
+                    end = reader.last_seq(door)
+                except LogError:
+                    continue  # the check of the log tells
+                if last > end:
+                    says.append(missing_of(door, last, end))
+        if says:
+            yield Finding("log and store", BROKEN, "; ".join(says), MISSING)
+        damaged = [] if quick else damaged_parts(store)
+    except QueryTooHeavy:
+        yield Finding("store", LOOK, "too large to be read as a whole within the limits of a query")
+    except StoreError as error:
+        yield Finding("store", BROKEN, in_words(error), REPLAY)
+    else:
+        if damaged:
+            yield Finding("store", BROKEN, f"damaged, counts may be wrong: {', '.join(damaged)}", REPLAY)
+        elif not quick:
+            yield Finding("store", GOOD, "whole")
 
 
 def _log(folder: DataFolder) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from truecount.cli import WrongUse
 from truecount.commands import times
 from truecount.commands.flags import Parser
 from truecount.commands.output import NO_NAME, write_csv, write_json, write_table
-from truecount.commands.reach import books
+from truecount.commands.reach import books, finished
 
 ABOUT: Final = """\
 Per event name: copies received, and the actions that they report, each once; of the actions how many were seen by the
@@ -52,10 +52,16 @@ def run(arguments: Sequence[str]) -> int:
     with books(given.data) as found:
         ask = found.refused if given.refused else found.events
         answer = ask(given.dataset, since_us, until_us)
+    code = finished(found)
     if given.format == "json":
         write_json(answer)
+<<<<<<< HEAD
         return 0
     columns, rows = as_rows(json.loads(answer), REFUSED if given.refused else FIRST)
+=======
+        return code
+    columns, rows = as_rows(json.loads(answer), () if given.refused else FIRST)
+>>>>>>> 8ec10241490589327f3328143f0668e31671e896
     if given.format == "csv":
         write_csv(columns, rows)
     else:
@@ -68,7 +74,7 @@ def run(arguments: Sequence[str]) -> int:
         else:
             empty = f"no events in dataset {given.dataset} yet"
         write_table(columns, rows, empty=empty)
-    return 0
+    return code
 
 
 def as_rows(found: list[dict[str, Any]], first: Sequence[str]) -> tuple[list[str], list[list[str | int]]]:

@@ -19,6 +19,7 @@ from truecount.commands.flags import folder_of
 if TYPE_CHECKING:
     from truecount.commands.intake import Intake
     from truecount.datasets import Dataset
+    from truecount.log.errors import LogError
     from truecount.log.folder import DataFolder
     from truecount.log.registry import Registry
 
@@ -30,12 +31,19 @@ ANSWER_S: Final = 120.0
 class Books(Protocol):
     """What a command may ask and tell. Each answer is JSON of the fixed interface.
 
+<<<<<<< HEAD
     CommandFailed in words when something is not there or does not answer, WrongUse for a dataset that cannot be made
     with what was given. `url` is the address of the server that owns
     the folder, "" where none does.
+=======
+    CommandFailed in words when something is not there or does not answer. `url` is the address of the server that owns
+    the folder, "" where none does. `incomplete` is, after an answer of the store, the loader's error when not all of
+    the log is in it.
+>>>>>>> 8ec10241490589327f3328143f0668e31671e896
     """
 
     url: str
+    incomplete: str
 
     def datasets(self) -> bytes: ...
 
@@ -81,6 +89,23 @@ def books(data: str | None, *, create: bool = False) -> Iterator[Books]:
         raise CommandFailed(str(error)) from None
 
 
+INCOMPLETE: Final = 3
+"""Exit code of a command whose answer lacks something that is in the log."""
+
+
+def finished(found: Books) -> int:
+    """The exit code of a command that asks the store. Where the answer is incomplete, stderr says so, and the cure."""
+    if not found.incomplete:
+        return 0
+    from truecount.commands.output import say, shown
+    from truecount.store.trouble import what_is_wrong, what_to_do
+
+    error = found.incomplete
+    say(f"what follows is INCOMPLETE: not all of the log could be loaded. {shown(what_is_wrong(error))}")
+    say(f"what to do: {what_to_do(error)}")
+    return INCOMPLETE
+
+
 def open_folder(path: Path, *, create: bool = False) -> DataFolder:
     """The data folder. CommandFailed in words when it is not there or cannot be used."""
     from truecount.log.errors import FolderError
@@ -102,10 +127,12 @@ def open_folder(path: Path, *, create: bool = False) -> DataFolder:
 class Remote:
     """Books of a folder that a server owns, through its manager on loopback."""
 
-    def __init__(self, port: int, secret: str, url: str = "") -> None:
+    def __init__(self, port: int, secret: str, url: str = "", folder: Path | None = None) -> None:
         self._port = port
         self._secret = secret
+        self._folder = folder
         self.url = url
+        self.incomplete = ""
 
     @classmethod
     def of(cls, folder: DataFolder) -> Remote | None:
@@ -115,7 +142,7 @@ class Remote:
             try:
                 state = json.loads((folder.run / "serve.json").read_text())
                 secret = (folder.run / "manager.secret").read_text()
-                return cls(int(state["manager"]), secret, str(state["url"]))
+                return cls(int(state["manager"]), secret, str(state["url"]), folder.path)
             except (OSError, ValueError, KeyError):
                 pass
             if time.monotonic() > until:
@@ -138,14 +165,14 @@ class Remote:
         return self._ask("DELETE", f"datasets/{_part(id)}")
 
     def events(self, id: str, since_us: int | None, until_us: int | None) -> bytes:
-        return self._ask("GET", f"datasets/{_part(id)}/events", {"since_us": since_us, "until_us": until_us})
+        return self._count(f"datasets/{_part(id)}/events", {"since_us": since_us, "until_us": until_us})
 
     def refused(self, id: str, since_us: int | None, until_us: int | None) -> bytes:
-        return self._ask("GET", f"datasets/{_part(id)}/refused", {"since_us": since_us, "until_us": until_us})
+        return self._count(f"datasets/{_part(id)}/refused", {"since_us": since_us, "until_us": until_us})
 
     def explain(self, id: str, event_name: str, by: dict[str, str], hashes: bool) -> bytes:
         query = {"event_name": event_name, **by, "hashes": "true" if hashes else None}
-        return self._ask("GET", f"datasets/{_part(id)}/explain", query)
+        return self._count(f"datasets/{_part(id)}/explain", query)
 
     def marks(self, id: str) -> bytes:
         return self._ask("GET", f"datasets/{_part(id)}/imports")
@@ -155,6 +182,24 @@ class Remote:
 
     def refused_rows(self, id: str, digest: bytes) -> bytes:
         return self._ask("GET", f"datasets/{_part(id)}/imports/{digest.hex()}")
+
+    def _count(self, path: str, query: dict[str, Any]) -> bytes:
+        """An answer out of the store. How the loader is was asked before: what it then had is in the answer."""
+        self.incomplete = self._loader_error()
+        return self._ask("GET", path, query)
+
+    def _loader_error(self) -> str:
+        from truecount.store.client import Store
+        from truecount.store.errors import StoreError
+
+        if self._folder is None:
+            return ""
+        try:
+            with Store.of_folder(self._folder) as store:
+                loader = store.state()["loader"]
+        except StoreError:
+            return ""  # the answer tells
+        return str(loader["error"]) if loader else ""
 
     def _ask(
         self,
@@ -194,11 +239,23 @@ class Local:
     """Books of a folder that this process owns, for the length of one command."""
 
     def __init__(self, folder: DataFolder) -> None:
+        from truecount.log.errors import LogError
         from truecount.log.registry import Registry
 
         self.url = ""
+        self.incomplete = ""
         self._folder = folder
-        self._registry: Registry = Registry.open(folder.path)
+        self._unread: LogError | None = None
+        self._registry: Registry
+        try:
+            self._registry = Registry.open(folder.path)
+        except LogError as error:
+            # Questions are answered by what is known already; nothing can be changed.
+            try:
+                self._registry = Registry.open(folder.path, read_only=True)
+            except FileNotFoundError:
+                raise error from None
+            self._unread = error
         self._intake: Intake | None = None
 
     def close(self) -> None:
@@ -216,10 +273,14 @@ class Local:
         from truecount.manager.answers import DatasetMade, encode
 
         with _in_words():
+<<<<<<< HEAD
             try:
                 made, shown = self._registry.create(name, id=id, token=token)
             except TokenTaken as error:
                 raise WrongUse(str(error)) from None
+=======
+            made, shown = self._writable().create(name, id=id, token=token)
+>>>>>>> 8ec10241490589327f3328143f0668e31671e896
         return encode(DatasetMade(made.id, made.name, shown))
 
     def change(self, id: str, settings: dict[str, str], name: str | None) -> bytes:
@@ -227,13 +288,13 @@ class Local:
 
         with _in_words():
             new = changed_settings(self._dataset(id).settings, settings)
-            return encode(view_of(self._registry.change(id, name=name, settings=new)))
+            return encode(view_of(self._writable().change(id, name=name, settings=new)))
 
     def delete(self, id: str) -> bytes:
         from truecount.manager.answers import encode, view_of
 
         with _in_words():
-            return encode(view_of(self._registry.delete(id)))
+            return encode(view_of(self._writable().delete(id)))
 
     def events(self, id: str, since_us: int | None, until_us: int | None) -> bytes:
         from truecount.manager.answers import encode
@@ -282,6 +343,11 @@ class Local:
             self._intake = Intake(self._folder)
         return self._intake
 
+    def _writable(self) -> Registry:
+        if self._unread:
+            raise self._unread
+        return self._registry
+
     def _dataset(self, id: str) -> Dataset:
         with _in_words():
             return self._registry.get(id)
@@ -292,8 +358,11 @@ class Local:
         from truecount.store.errors import StoreError
         from truecount.store.local import open_store
 
+        def stuck(error: str) -> None:
+            self.incomplete = error
+
         try:
-            with open_store(self._folder.path) as store:
+            with open_store(self._folder.path, stuck=stuck) as store:
                 yield store
         except StoreError as error:
             raise CommandFailed(in_words(error)) from None

@@ -21,14 +21,22 @@ def run(arguments: Sequence[str]) -> int:
     parser.data_flag()
     given = parser.read(arguments)
     from truecount.log.errors import FolderError, LogError
-    from truecount.store.errors import StoreError
+    from truecount.manager.answers import in_words
+    from truecount.store.errors import LoaderStuck, QueryFailed, StoreError
     from truecount.store.local import replay
+    from truecount.store.trouble import what_is_wrong, what_to_do
 
     folder = open_folder(folder_of(given.data))
     started = time.monotonic()
     try:
         with folder.lock(wait_s=1.0):
             report = replay(folder.path)
+    except LoaderStuck as error:
+        raise CommandFailed(
+            f"{what_is_wrong(str(error))}. What to do: {what_to_do(str(error))}. The store is as it was"
+        ) from None
+    except QueryFailed as error:
+        raise CommandFailed(in_words(error)) from None
     except (FolderError, LogError, StoreError) as error:
         raise CommandFailed(str(error)) from None
     aside = f", {report.set_aside:,} rows set aside" if report.set_aside else ""

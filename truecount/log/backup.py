@@ -16,16 +16,24 @@ from pathlib import Path
 from .errors import FolderRefused, LogDamaged
 from .files import LogFile, doors_of, files_of, log_folder, sync_folder
 from .folder import DataFolder
+from .segment import Segment
 from .tables import connect_to_read, trouble
 
 _TRIES = 20
 
 
-def backup(folder: Path, target: Path, *, progress: Callable[[Path, int], None] | None = None) -> int:
+def backup(
+    folder: Path,
+    target: Path,
+    *,
+    progress: Callable[[Path, int], None] | None = None,
+    damaged: Callable[[LogDamaged], None] | None = None,
+) -> int:
     """Copy a data folder to `target`, which must not be there yet, or be empty. Returns the bytes copied.
 
-    `progress` is told each file and its bytes. FolderRefused when the target will not do; OSError when the disk is
-    full. Whatever goes wrong, no half copy stays under the target's name.
+    `progress` is told each file and its bytes. `damaged` is told each file of the log that is damaged: it is copied as
+    it lies where that can be, and left out else; without `damaged` LogDamaged is raised. FolderRefused when the target
+    will not do; OSError when the disk is full. Whatever goes wrong, no half copy stays under the target's name.
     """
     source = DataFolder(folder, create=False)
     target = Path(target).absolute()
@@ -45,7 +53,7 @@ def backup(folder: Path, target: Path, *, progress: Callable[[Path, int], None] 
         for key in sorted(source.keys.glob("*.key")):
             told(key, _copy_file(key, partial / "keys" / key.name))
         for door in doors_of(source.path):
-            _copy_door(log_folder(source.path) / door, log_folder(partial) / door, told)
+            _copy_door(log_folder(source.path) / door, log_folder(partial) / door, told, damaged or _refuse)
         log_folder(partial).mkdir(exist_ok=True)
         imports = source.path / "imports.sqlite"
         if imports.exists():
@@ -63,14 +71,28 @@ def backup(folder: Path, target: Path, *, progress: Callable[[Path, int], None] 
     return size
 
 
-def _copy_door(source: Path, target: Path, told: Callable[[Path, int], None]) -> None:
+def _refuse(damage: LogDamaged) -> None:
+    raise damage
+
+
+def _copy_door(
+    source: Path, target: Path, told: Callable[[Path, int], None], damaged: Callable[[LogDamaged], None]
+) -> None:
     target.mkdir(parents=True)
+    left_out: set[int] = set()
     for _ in range(_TRIES):
-        copied = {file.first for file in files_of(target)}
+        copied = {file.first for file in files_of(target)} | left_out
         try:
             for file in files_of(source):
                 if file.first not in copied:
-                    told(file.path, _copy_log_file(file, target / file.path.name))
+                    try:
+                        told(file.path, _copy_log_file(file, target / file.path.name))
+                    except LogDamaged as damage:
+                        damaged(damage)
+                        left_out.add(file.first)
+                        continue
+                    if what := _fault(target / file.path.name, file):
+                        damaged(LogDamaged(file.path, what))
         except FileNotFoundError:
             continue  # sealed since the folder was listed: its other form is copied in the next round
         sync_folder(target)
@@ -88,6 +110,28 @@ def _copy_log_file(file: LogFile, target: Path) -> int:
         if not file.path.exists():
             raise FileNotFoundError(file.path) from None
         raise trouble(file.path, error) from None
+
+
+def _fault(copy: Path, file: LogFile) -> str:
+    """What is wrong with the copy of a file: the sum of a sealed one, the pages of an open one; "" when it is whole."""
+    if file.sealed:
+        try:
+            segment = Segment(copy)
+            try:
+                segment.verify()
+            finally:
+                segment.close()
+        except LogDamaged:
+            return "it is damaged: its sum does not fit what it holds"
+        return ""
+    database = sqlite3.connect(copy)
+    try:
+        found = str(database.execute("pragma quick_check(1)").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    finally:
+        database.close()
+    return "" if found == "ok" else found
 
 
 def _copy_database(source: Path, target: Path, *, forget: bool = False) -> int:

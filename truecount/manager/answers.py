@@ -13,6 +13,7 @@ import msgspec
 from truecount.datasets import Dataset, DatasetSettings
 from truecount.policy.permissions import domain_entry, origin_entry
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreError
+from truecount.store.trouble import DAMAGED, REPLAY
 
 encode: Final = msgspec.json.Encoder(decimal_format="string").encode
 """JSON of an answer: keys in the order of the struct, so that the same facts give the same bytes."""
@@ -55,6 +56,8 @@ def in_words(error: StoreError) -> str:
     """What went wrong with a question. The engine's own text may hold parts of it, and is not told."""
     if isinstance(error, QueryTooHeavy):
         return f"the question is too heavy for the engine (code {error.code}): ask for less, or raise --query-limit-s"
+    if isinstance(error, QueryFailed) and error.code in DAMAGED:
+        return f"the store is damaged (code {error.code}): {REPLAY}"
     if isinstance(error, QueryFailed):
         return f"the engine refused the question (code {error.code}); please report it"
     return str(error)

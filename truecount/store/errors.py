@@ -2,6 +2,7 @@
 
 StoreError
 ├── StoreDown      nobody answers: the engine is starting, being restarted, or gone; asking again may help
+│   └── LoaderStuck  it answers, but not all of the log can be loaded; the text is the loader's error
 ├── StoreRefused   the store cannot be used as it lies: made by a newer version, or a rebuild would lose history
 ├── QueryTooHeavy  a query went over its time, memory or size; the engine lives
 └── QueryFailed    the engine refused a query; `code` is ClickHouse's number
@@ -21,6 +22,10 @@ class StoreError(Exception):
 
 class StoreDown(StoreError):
     """No engine answers."""
+
+
+class LoaderStuck(StoreDown):
+    """The loader cannot go on: the store has not all that is in the log."""
 
 
 class StoreRefused(StoreError):

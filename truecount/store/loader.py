@@ -78,6 +78,7 @@ class Loader:
         self._recovered = False
         self._held: dict[str, float] = {}
         self._troubles: dict[str, str] = {}
+        self._earlier: dict[str, str] = {}
         self._said: dict[str, str] = {}
         self._stopping = threading.Event()
         self._batches = Batches(engine, self._stopping)
@@ -98,7 +99,7 @@ class Loader:
                 self._batch,
                 self._recovered,
                 self._caught_up,
-                self._batches.error or next(iter(self._troubles.values()), ""),
+                self._batches.error or next(iter((self._troubles or self._earlier).values()), ""),
             )
 
     def wait(self, needed: Mapping[str, int], timeout_s: float) -> bool:
@@ -134,7 +135,8 @@ class Loader:
         """
         found = self._batches.read()
         self._held.clear()
-        self._troubles.clear()
+        # What is tried again is no trouble less until a step has shown it.
+        self._earlier, self._troubles = self._troubles or self._earlier, {}
         for door, _, _, last in found:
             # Else entries that get these numbers again would be taken for loaded ones, without a word.
             there = self._readable(door, lambda door=door: self._log.last_seq(door))  # type: ignore[misc]
@@ -174,6 +176,8 @@ class Loader:
             for entry in entries:
                 self._positions[entry.door] = entry.seq
             self._caught_up = not self._more and not self._troubles
+            self._earlier = {}
+            self._batches.error = ""  # what failed before is done
             if self._caught_up:
                 self._current_us = looked_us
             self._changed.notify_all()

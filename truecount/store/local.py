@@ -15,25 +15,31 @@ from typing import TYPE_CHECKING, Final
 from truecount import heartbeat
 
 from .client import Store
-from .errors import StoreDown
+from .errors import LoaderStuck, StoreDown
 
 if TYPE_CHECKING:
     from .rebuild import Rebuilt
 
 START_S: Final = 60.0
+STUCK_S: Final = 3.0
+"""A question waits so long for a loader that has an error and loads nothing."""
 LOAD_S: Final = 6 * 3600.0
 END_S: Final = 15.0
 
 
 @contextmanager
-def open_store(folder: Path, *, load: bool = True) -> Iterator[Store]:
+def open_store(folder: Path, *, load: bool = True, stuck: Callable[[str], None] | None = None) -> Iterator[Store]:
     """Start an engine on a data folder, load what the log has and the store has not, give a client, stop the engine.
 
-    StoreDown with the engine's own words when it does not start, or ends while it loads.
+    StoreDown with the engine's own words when it does not start, or ends while it loads. When not all can be loaded,
+    `stuck` is told the loader's error, and the store is given as it is; without `stuck` LoaderStuck is raised.
     """
     flags = ["--no-upkeep"] if load else ["--no-upkeep", "--no-load"]
     with engine(folder, flags) as store:
-        if load:
+        if load and stuck:
+            if error := load_what_can_be(store):
+                stuck(error)
+        elif load:
             wait_for_all(store)
         yield store
 
@@ -41,7 +47,7 @@ def open_store(folder: Path, *, load: bool = True) -> Iterator[Store]:
 def wait_for_all(store: Store, told: Callable[[dict[str, object]], None] | None = None) -> None:
     """Wait until all that is in the log is loaded. `told` gets the loader's state every half second.
 
-    StoreDown when the loader cannot go on for a minute: its last error is in the text.
+    LoaderStuck when the loader cannot go on, for a minute where that may pass: its last error is in the text.
     """
     stuck_since: float | None = None
     until = time.monotonic() + LOAD_S
@@ -52,15 +58,36 @@ def wait_for_all(store: Store, told: Callable[[dict[str, object]], None] | None 
         if not loader["error"]:
             stuck_since = None
         elif "StoreRefused" in loader["error"] or "LogDamaged" in loader["error"]:
-            raise StoreDown(loader["error"])
+            raise LoaderStuck(loader["error"])
         else:
             stuck_since = stuck_since or time.monotonic()
             if time.monotonic() - stuck_since > START_S:
-                raise StoreDown(f"the log cannot be loaded: {loader['error']}")
+                raise LoaderStuck(loader["error"])
         if time.monotonic() > until:
             raise StoreDown("loading takes too long")
     if told:
         told(store.state()["loader"])
+
+
+def load_what_can_be(store: Store) -> str:
+    """Wait until all that can be loaded is; the loader's error where that is not all of the log.
+
+    A door that cannot be read holds up none of the others: it is over when nothing moves any more.
+    """
+    until = time.monotonic() + LOAD_S
+    moved = time.monotonic()
+    before: object = None
+    while not store.wait_loaded(timeout_s=0.25):
+        loader = store.state()["loader"]
+        error = str(loader["error"])
+        now = (loader["doors"], loader["batches"], loader["copies"])
+        if not error or now != before:
+            moved, before = time.monotonic(), now
+        if error.startswith("StoreRefused") or (error and time.monotonic() - moved > STUCK_S):
+            return error
+        if time.monotonic() > until:
+            raise StoreDown("loading takes too long")
+    return ""
 
 
 def replay(folder: Path, told: Callable[[int, int], None] | None = None) -> Rebuilt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -13,7 +14,8 @@ from truecount.log.reader import LogReader
 
 from .client import Store
 from .deletion import Deletions
-from .errors import StoreRefused
+from .errors import QueryFailed, StoreRefused
+from .trouble import DAMAGED, missing_of, moved_away
 
 NEW: Final = "store.new"
 OLD: Final = "store.old"
@@ -50,7 +52,7 @@ def rebuild(folder: Path, told: Callable[[int, int], None] | None = None) -> Reb
     before: _Items = {}
     if (folder / "store").is_dir():
         with engine(folder, ["--no-upkeep", "--no-load"]) as store:
-            before = _refuse_to_shrink(store, ends, deletions)
+            before = _refuse_to_shrink(folder, store, ends, deletions)
     shutil.rmtree(folder / NEW, ignore_errors=True)
     total = sum(ends.values())
 
@@ -92,20 +94,64 @@ def _swap(folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _refuse_to_shrink(store: Store, ends: dict[str, int], deletions: Deletions) -> _Items:
+def _refuse_to_shrink(folder: Path, store: Store, ends: dict[str, int], deletions: Deletions) -> _Items:
     """What the store holds. StoreRefused when it has entries that the log has not."""
     known = {
         str(row[0]) for row in store.query_rows("SELECT name FROM system.tables WHERE database = currentDatabase()")
     }
     if not {"batches", "copies", "set_aside"} <= known:
         return {}
-    for door, last in store.query_rows("SELECT door, max(last_seq) FROM batches GROUP BY door ORDER BY door"):
-        if last > ends.get(door, 0):
-            raise StoreRefused(
-                f"the store has entries up to {last} of door {door}, the log ends at {ends.get(door, 0)}: files of the "
-                "log are missing, and history would shrink. Put them back; the store is as it was"
-            )
-    return _items(store, deletions)
+    try:
+        for door, last in ends_in(store).items():
+            if last > ends.get(door, 0):
+                raise StoreRefused(
+                    f"{missing_of(door, last, ends.get(door, 0))}, and history would shrink. Put them back; the store "
+                    "is as it was"
+                )
+    except QueryFailed as error:
+        if error.code not in DAMAGED:
+            raise
+        raise StoreRefused(
+            f"the store is so damaged (code {error.code}) that it does not tell how much it holds. If `truecount "
+            f"doctor` finds the log whole: {moved_away(folder / 'store')}"
+        ) from None
+    try:
+        return _items(store, deletions)
+    except QueryFailed as error:
+        if error.code not in DAMAGED:
+            raise
+        return {}  # no entry is missing; how many copies were made of each cannot be compared
+
+
+def ends_in(store: Store) -> dict[str, int]:
+    """The last entry of each door that was ever loaded, or begun to be."""
+    found = store.query_rows("SELECT door, max(last_seq) FROM batches GROUP BY door ORDER BY door")
+    return {str(door): int(last) for door, last in found}
+
+
+def damaged_parts(store: Store) -> list[str]:
+    """Parts of the tables that cannot be read, or were put aside because they could not. Reads the whole store."""
+    tables = [
+        str(name)
+        for (name,) in store.query_rows(
+            "SELECT name FROM system.tables WHERE database = currentDatabase() "
+            "AND engine LIKE '%MergeTree' ORDER BY name"
+        )
+    ]
+    found = [
+        f"{table}/detached/{name}"
+        for table, name in store.query_rows(
+            "SELECT table, name FROM system.detached_parts "
+            "WHERE database = currentDatabase() AND reason LIKE '%broken%' ORDER BY table, name"
+        )
+    ]
+    for table in tables:
+        said = store.query_raw(f"CHECK TABLE `{table}` SETTINGS check_query_single_value_result = 0")
+        for line in said.splitlines():
+            part = json.loads(line)
+            if not part["is_passed"]:
+                found.append(f"{table}/{part['part_path']}")
+    return found
 
 
 def _refuse_less(before: _Items, now: _Items) -> None:
