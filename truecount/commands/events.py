@@ -55,13 +55,8 @@ def run(arguments: Sequence[str]) -> int:
     code = finished(found)
     if given.format == "json":
         write_json(answer)
-<<<<<<< HEAD
-        return 0
-    columns, rows = as_rows(json.loads(answer), REFUSED if given.refused else FIRST)
-=======
         return code
-    columns, rows = as_rows(json.loads(answer), () if given.refused else FIRST)
->>>>>>> 8ec10241490589327f3328143f0668e31671e896
+    columns, rows = as_rows(json.loads(answer), REFUSED if given.refused else FIRST)
     if given.format == "csv":
         write_csv(columns, rows)
     else:

@@ -31,15 +31,9 @@ ANSWER_S: Final = 120.0
 class Books(Protocol):
     """What a command may ask and tell. Each answer is JSON of the fixed interface.
 
-<<<<<<< HEAD
     CommandFailed in words when something is not there or does not answer, WrongUse for a dataset that cannot be made
-    with what was given. `url` is the address of the server that owns
-    the folder, "" where none does.
-=======
-    CommandFailed in words when something is not there or does not answer. `url` is the address of the server that owns
-    the folder, "" where none does. `incomplete` is, after an answer of the store, the loader's error when not all of
-    the log is in it.
->>>>>>> 8ec10241490589327f3328143f0668e31671e896
+    with what was given. `url` is the address of the server that owns the folder, "" where none does. `incomplete` is,
+    after an answer of the store, the loader's error when not all of the log is in it.
     """
 
     url: str
@@ -273,14 +267,10 @@ class Local:
         from truecount.manager.answers import DatasetMade, encode
 
         with _in_words():
-<<<<<<< HEAD
             try:
-                made, shown = self._registry.create(name, id=id, token=token)
+                made, shown = self._writable().create(name, id=id, token=token)
             except TokenTaken as error:
                 raise WrongUse(str(error)) from None
-=======
-            made, shown = self._writable().create(name, id=id, token=token)
->>>>>>> 8ec10241490589327f3328143f0668e31671e896
         return encode(DatasetMade(made.id, made.name, shown))
 
     def change(self, id: str, settings: dict[str, str], name: str | None) -> bytes:
