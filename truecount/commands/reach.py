@@ -233,7 +233,7 @@ class Local:
     """Books of a folder that this process owns, for the length of one command."""
 
     def __init__(self, folder: DataFolder) -> None:
-        from truecount.log.errors import LogError
+        from truecount.log.errors import ControlDamaged, LogError
         from truecount.log.registry import Registry
 
         self.url = ""
@@ -243,6 +243,8 @@ class Local:
         self._registry: Registry
         try:
             self._registry = Registry.open(folder.path)
+        except ControlDamaged:
+            raise
         except LogError as error:
             # Questions are answered by what is known already; nothing can be changed.
             try:
