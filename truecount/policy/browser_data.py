@@ -30,13 +30,9 @@ def read_page(rows: HitColumns) -> None:
         if column is not None:
             rows.columns[name] = clean_urls(values(column), partial(_take, rows, name))
     landings = landings_of(rows.columns.get("url", ()))
-    if landings:
-        campaigns, sources = [""] * rows.n, [""] * rows.n
-        for row, landing in landings:
-            campaigns[row], sources[row] = landing.campaign, landing.campaign_source
-            if landing.fbclid:
-                rows.click_ids[row] = landing.fbclid
-        rows.columns["campaign"], rows.columns["campaign_source"] = campaigns, sources
+    if landings is not None:
+        rows.columns["campaign"], rows.columns["campaign_source"] = landings.campaigns, landings.sources
+        rows.click_ids = landings.click_ids
 
 
 def _take(rows: HitColumns, field: str, row: int, kinds: tuple[str, ...]) -> None:

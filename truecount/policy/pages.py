@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from truecount.policy.calm import restless
 from truecount.policy.memo import Memo
 from truecount.policy.scrub import scrub_url
 from truecount.policy.slices import SEPARATOR
-from truecount.policy.urls import Landing, landing_of, strip_appendix
+from truecount.policy.urls import NOWHERE, Landing, landing_of, strip_appendix
 
 _scrubbed: Final = Memo(scrub_url, most=4096, longest=256)
 _landings: Final = Memo(landing_of, most=4096, longest=256)
@@ -31,15 +31,36 @@ def clean_urls(urls: list[str], take: Callable[[int, tuple[str, ...]], None]) ->
     return urls
 
 
-def landings_of(urls: Sequence[str]) -> list[tuple[int, Landing]]:
-    """Rows of URLs that say where a visit came from, and what they say."""
+class Landings(NamedTuple):
+    """What the pages of many events say of where the visits came from, "" for nothing."""
+
+    campaigns: list[str]
+    sources: list[str]
+    click_ids: dict[int, str]
+    """Row -> fbclid."""
+
+
+def landings_of(urls: Sequence[str]) -> Landings | None:
+    """Read the landings among URLs, by `urls.landing_of`; None where there is none."""
     joined = SEPARATOR.join(urls)
-    rows = {row for sign in _SIGNS if sign in joined for row, url in enumerate(urls) if sign in url}
-    landings = _landings
-    found = []
-    for row in sorted(rows):
-        url = urls[row]
-        # The part from the first utm_ on repeats from visit to visit; a click id never does.
-        start = url.find("utm_")
-        found.append((row, landings[url[start - 1 :]] if start > 0 and "id=" not in url else landing_of(url)))
-    return found
+    signs = [sign for sign in _SIGNS if sign in joined]
+    if not signs:
+        return None
+    found: list[Landing]
+    if signs == ["utm_"] and not joined.startswith("utm_") and SEPARATOR + "utm_" not in joined:
+        # The part from the first utm_ on repeats from visit to visit. (Without one, the last two letters say nothing.)
+        found = [_landings[url[url.find("utm_") - 1 :]] for url in urls]
+    else:
+        found = [NOWHERE] * len(urls)
+        for row in {row for sign in signs for row, url in enumerate(urls) if sign in url}:
+            found[row] = _landing(urls[row])
+    campaigns, sources, clicks = map(list, zip(*found, strict=True))
+    return Landings(
+        campaigns, sources, {row: click for row, click in enumerate(clicks) if click} if any(clicks) else {}
+    )
+
+
+def _landing(url: str) -> Landing:
+    start = url.find("utm_")
+    # A click id never comes again.
+    return _landings[url[start - 1 :]] if start > 0 and "id=" not in url else landing_of(url)

@@ -22,19 +22,14 @@ def read_pages(rows: Slice) -> None:
             take = partial(_take, rows, name)
             rows.columns[name] = clean_urls(values(rows.sent[key]), take)
     landings = landings_of(rows.columns.get("url", ()))
-    if not landings:
+    if landings is None:
         return
-    campaigns, sources = [""] * rows.n, [""] * rows.n
-    clicks = rows.columns.get("fbc") or [""] * rows.n
-    derived = False
-    for row, landing in landings:
-        campaigns[row], sources[row] = landing.campaign, landing.campaign_source
-        if landing.fbclid and not clicks[row]:
-            clicks[row] = fbc_of(landing.fbclid, rows.columns["event_time_ms"][row])
-            derived = True
-    rows.columns["campaign"], rows.columns["campaign_source"] = campaigns, sources
-    if derived:
-        rows.columns["fbc"] = clicks
+    rows.columns["campaign"], rows.columns["campaign_source"] = landings.campaigns, landings.sources
+    if landings.click_ids:
+        clicks = rows.columns.setdefault("fbc", [""] * rows.n)
+        for row, click_id in landings.click_ids.items():
+            if not clicks[row]:
+                clicks[row] = fbc_of(click_id, rows.columns["event_time_ms"][row])
 
 
 def _take(rows: Slice, name: str, row: int, kinds: tuple[str, ...]) -> None:
