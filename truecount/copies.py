@@ -21,8 +21,6 @@ FORMAT: Final = 1
 RULES: Final = 1
 """Version of the policy rules that made a record; rises when a step starts to answer otherwise."""
 
-NO_VALUE: Final = None
-
 
 class Copy(msgspec.Struct, array_like=True, gc=False):
     """One accepted copy. Digest fields hold 32-byte SHA-256 digests one after the other, b"" for none.

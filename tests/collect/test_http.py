@@ -202,6 +202,8 @@ def test_a_peer_that_leaves_in_the_middle_costs_nothing(door: RunningDoor) -> No
             connection.sendall(piece)
     wait_until(lambda: not door.call(lambda: len(door.door.server_state.connections)), "the end of all connections")
     wait_until(lambda: ids(door, "gone") == ["gone"], "the hit of the one that left")
+    assert door.call(lambda: door.door.held.size) == 0
+    assert door.hit(ev="PageView", eid="after").status == 200
 
 
 def _connections(door: RunningDoor) -> list[protocol.DoorProtocol]:
@@ -316,6 +318,7 @@ def test_a_trusted_proxy_speaks_for_many_and_has_no_share(tmp_path: Path) -> Non
         door.door.held.most_each = 1000
         one.sendall(POST_200K % b"/tr/")
         wait_until(lambda: door.call(lambda: door.door.held.size) == 200_000, "the body")
+        assert door.call(lambda: dict(door.door.held.by_holder)) == {}
 
 
 def _sweeps(found: protocol.DoorProtocol, moments: list[tuple[float, int]]) -> list[bool]:

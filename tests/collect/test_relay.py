@@ -126,6 +126,7 @@ def test_a_client_that_leaves_while_the_manager_answers_costs_nothing(door: Runn
             connection.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
             connection.recv(100)
     wait_until(lambda: door.door.relay._running == 0, "the end of the relayed requests")
+    assert door.ask("GET", "/nothing").status == 503
 
 
 def test_without_a_manager_the_relay_says_503_in_words_and_events_are_still_collected(

@@ -119,6 +119,8 @@ def test_a_part_that_is_stopped_by_a_signal_counts_as_hanging(tmp_path: Path) ->
         door = running.pid("door-1")
         os.kill(door, signal.SIGSTOP)
         wait_until(lambda: running.pids("door-1") not in ([], [door]))
+        assert "door-1 was silent for 1 s and is killed" in running.words()
+        assert not psutil.pid_exists(door)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=["TERM", "INT", "HUP"])

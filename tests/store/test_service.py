@@ -54,7 +54,7 @@ def test_a_store_is_made_from_the_log_kept_over_starts_and_made_again_when_it_wa
     assert not list((folder / "tmp" / "engine").iterdir())
 
 
-def _kill_rounds(folder: Path, rounds: int, seed: int) -> None:
+def _kill_rounds(folder: Path, rounds: int, seed: int) -> int:
     """Kill the engine while doors write and it loads. In the end each acknowledged copy is there once."""
     chance = random.Random(seed)
     wanted: set[tuple[str, int, int]] = set()
@@ -95,15 +95,16 @@ def _kill_rounds(folder: Path, rounds: int, seed: int) -> None:
         found = places_in(store)
     assert len(found) == len(set(found)), "counted twice"
     assert set(found) == wanted
+    return len(found)
 
 
 def test_an_engine_that_is_killed_while_it_loads_loses_and_doubles_nothing(folder: Path) -> None:
-    _kill_rounds(folder, 2, seed=1)
+    assert _kill_rounds(folder, 2, seed=1) > 0
 
 
 @pytest.mark.slow
 def test_an_engine_that_is_killed_thirty_times_loses_and_doubles_nothing(folder: Path) -> None:
-    _kill_rounds(folder, 30, seed=2)
+    assert _kill_rounds(folder, 30, seed=2) > 0
 
 
 def test_a_crash_inside_the_engine_ends_its_process(folder: Path) -> None:

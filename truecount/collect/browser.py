@@ -44,7 +44,7 @@ class BrowserDoor:
     def take(self, request: Request) -> None:
         """Let a request wait for the end of this turn of the loop: `judge` decides of it with all others of the turn.
 
-        Together they are columns, on which the steps take a third of the time that they take hit by hit.
+        Together they are columns, on which the steps take three fifths of the time (decision 6).
         """
         door = self._door
         batcher = door.batcher

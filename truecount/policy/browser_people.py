@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
+import msgspec
+
 from truecount.policy.address import addresses_of, weak_column
 from truecount.policy.digest_columns import hashed_column
 from truecount.policy.hit_columns import Column, HitColumns
@@ -13,7 +15,6 @@ from truecount.policy.keys import digests
 from truecount.policy.scrub import scrub_id, scrub_text
 from truecount.policy.slices import SEPARATOR
 from truecount.policy.urls import fbc_of, strip_appendix
-from truecount.policy.userdata import listed
 from truecount.policy.visitor import is_prefetch
 from truecount.vocabulary import DIGEST_KEYS, PLAIN_KEYS, Mark, Visitor
 
@@ -108,11 +109,25 @@ def _key_of(rows: HitColumns, row: int, name: str, texts: list[str]) -> bytes | 
     if name in _PLAIN:
         return "" if texts[0] in ("null", "undefined") else spared(rows, row, f"ud.{name}", texts[0])
     if texts[0][0] == "[":
-        texts = listed(texts)
+        texts = _listed(texts)
     found, notes = digests(name, texts, _country_of(rows, row))
     for note in notes:
         rows.note(row, note)
     return found
+
+
+def _listed(values: list[str]) -> list[str]:
+    """Values of a match key of which some are JSON arrays."""
+    flat: list[str] = []
+    for value in values:
+        if value.startswith("["):
+            try:
+                flat += [str(one) for one in msgspec.json.decode(value) if one is not None]
+                continue
+            except (msgspec.MsgspecError, RecursionError, ValueError, TypeError):
+                pass
+        flat.append(value)
+    return flat
 
 
 def _country_of(rows: HitColumns, row: int) -> str:

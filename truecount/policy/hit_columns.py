@@ -115,9 +115,7 @@ def objects_of(rows: HitColumns, texts: dict[str, Column], json: dict[str, Colum
         parts = columns if whole else [[column[row] for row in group] for column in columns]
         there = [part.count(None) == 0 for part in parts]
         if any(not full and part.count(None) != len(part) for full, part in zip(there, parts, strict=True)):
-            objects = _one_by_one(
-                marks, parts
-            )  # hits of the same keys differ: a key was cleaned, or came as JSON's null
+            objects = _one_by_one(marks, parts)  # hits of the same keys differ where a key was cleaned
         elif any(there):
             form = ",".join(
                 f"{label.replace('%', '%%')}{quote}%s{quote}"

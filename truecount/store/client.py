@@ -6,7 +6,7 @@ Importing this module is cheap; clickhouse-connect is loaded by the first Store.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
@@ -91,12 +91,6 @@ class Store:
         with _errors():
             summary = self._client().raw_insert(insert_block=data, settings=dict(settings or {}), fmt=form, table=into)
             return int(summary.written_rows)
-
-    def insert_rows(self, table: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
-        """Insert a few rows."""
-        with _errors():
-            self._client().insert(table, rows, column_names=list(names))
-            return len(rows)
 
     def state(self) -> dict[str, Any]:
         """What the engine says of itself: pid, and the loader's state (loader.LoaderState) under `loader`."""

@@ -59,7 +59,6 @@ _INSERT: Final = re.compile(
 )
 
 _SETTING: Final = re.compile(r"(\w+)\s*=\s*([^,\s]+)")
-_HEADER: Final = re.compile(r"[^\x20-\x7e]")
 
 _NOT_FOUND: Final = frozenset({46, 47, 50, 56, 60, 63, 81, 115})
 _BAD_REQUEST: Final = frozenset(
