@@ -50,7 +50,7 @@ SHAPES: dict[str, Any] = {
 
 def content(body: Body) -> list[tuple[Any, ...]]:
     return [
-        (one.event_name, one.event_id, one.event_time, one.user_data.em, json.loads(bytes(one.custom_data)))
+        (one.event_name, one.event_id, one.event_time, list(one.user_data.em), json.loads(bytes(one.custom_data)))
         for one in body.data
         if one.user_data is not None
     ]

@@ -8,9 +8,11 @@ import ipaddress
 import re
 import struct
 from collections.abc import Sequence
+from socket import AF_INET, inet_pton
 from typing import Any, Final, NamedTuple
 
 from truecount.policy.memo import Memo
+from truecount.policy.sha import sha256
 from truecount.policy.urls import MAX_ADDRESS, strip_appendix
 
 DAY_US: Final = 86_400_000_000
@@ -18,9 +20,9 @@ DAY_US: Final = 86_400_000_000
 _ipv4: Final = re.compile(
     r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)", re.ASCII
 ).fullmatch
-_ipv4s: Final = re.compile(
-    r"(?:(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\n)++"
-).fullmatch
+
+
+_first_eight: Final = struct.Struct(">q24x").iter_unpack
 
 
 def _canonical(address: str) -> str:
@@ -82,7 +84,7 @@ def weak_of(weak_key: bytes, address: str, agent: str) -> int:
     # The agent comes first: many events share one, and the hash's state behind it is kept.
     keyed = states_of(weak_key[:64])[agent].copy()
     keyed.update(address.encode())
-    return int.from_bytes(keyed.digest(), "big", signed=True) or 1
+    return int.from_bytes(keyed.digest()[:8], "big", signed=True) or 1
 
 
 @functools.lru_cache(maxsize=2)
@@ -90,7 +92,7 @@ def states_of(weak_key: bytes) -> Memo[Any]:
     """The state of the keyed hash behind a user agent, of those seen last; for one day's key."""
 
     def state(agent: str) -> Any:
-        return hashlib.blake2b(f"{agent}\n".encode("utf-8", "surrogatepass"), key=weak_key, digest_size=8)
+        return sha256(weak_key + f"{agent}\n".encode("utf-8", "surrogatepass"))
 
     return Memo(state, most=4096, longest=512)
 
@@ -106,9 +108,13 @@ class Addresses(NamedTuple):
 
 def addresses_of(addresses: list[str]) -> Addresses:
     """`canonical` and `shorten` of each, at once where all are plain."""
-    joined = "\n".join(addresses) + "\n"
-    if joined.count("\n") == len(addresses) and _ipv4s(joined):  # a line feed inside one makes two of it
-        return Addresses(addresses, [address[: address.rindex(".")] + ".0" for address in addresses], True)
+    try:
+        for address in addresses:
+            inet_pton(AF_INET, address)  # takes the usual form alone
+    except (OSError, ValueError):
+        pass
+    else:
+        return Addresses(addresses, [address.rpartition(".")[0] + ".0" for address in addresses], True)
     found = [_canonicals[address] for address in addresses]
     return Addresses(found, [_shortened[address] for address in found], False)
 
@@ -121,5 +127,5 @@ def weak_column(weak_key: bytes, addresses: Addresses, agents: Sequence[str]) ->
     hashes = [states[agent].copy() for agent in agents]
     for keyed, address in zip(hashes, "\n".join(addresses.canonical).encode().split(b"\n"), strict=True):
         keyed.update(address)
-    found = list(struct.unpack(f">{len(hashes)}q", b"".join([keyed.digest() for keyed in hashes])))
+    found = [one for (one,) in _first_eight(b"".join([keyed.digest() for keyed in hashes]))]
     return [one or 1 for one in found] if 0 in found else found

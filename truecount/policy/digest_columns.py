@@ -7,22 +7,25 @@ same.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from truecount.policy.keys import MAX_EMAIL, MAX_VALUES, NOTHINGS, digests, is_hashed
+from truecount.policy.keys import MAX_VALUES, NOTHING, NOTHINGS, digests, is_hashed
 from truecount.policy.memo import Memo
 from truecount.policy.phones import CLEAR_DIGITS, MAX_DIGITS, MIN_DIGITS, calling_code
+from truecount.policy.sha import sha256s
 
-_copy_of_sha256: Final = hashlib.sha256().copy
-"""Copying an empty hash takes half the time of making one."""
 _hashes: Final = re.compile(rb"(?:[0-9a-fA-F]{64}\n)++").fullmatch
-_plain_emails: Final = re.compile(rb"(?:[a-z0-9._%+'-]++@[a-z0-9-]++(?:\.[a-z0-9-]++)++\n)++").fullmatch
+_plain_emails: Final = re.compile(
+    rb"(?:[a-z0-9._%+'-]{1,255}+@[a-z0-9-]{1,63}+(?:\.[a-z0-9-]{1,47}+){1,4}+\n)++"
+).fullmatch
+"""Of at most MAX_EMAIL characters, which need not be counted again."""
 _plain_phones: Final = re.compile(rb"(?:\+?+[1-9][0-9 ().-]{4,24}+\n)++").fullmatch
 _ONLY_TEXTS: Final = {str}
+_NOTHING: Final = frozenset(word.encode() for word in NOTHING)
+_SEVERAL: Final = (tuple, list)
 SMALL: Final = 8
 """Values of which an unusual column is not halved any more, but read one by one."""
 
@@ -38,17 +41,17 @@ class DigestColumn(NamedTuple):
 
 def digest_column(key: str, column: Sequence[Any], countries: Sequence[str] | None, last_year: int) -> DigestColumn:
     """Normalise and hash a column. Values are texts, numbers, lists of these, or None."""
-    if None in column:
+    if not all(column) and None in column:  # the first look takes half the second's time
         return _of_some(key, column, countries, last_year)
     first = column[0]
-    first = first[0] if type(first) is list and first else first
+    first = first[0] if type(first) in _SEVERAL and first else first
     if type(first) is str and len(first) >= 64:
         found = _already_hashed(column)
         if found is not None:
             return DigestColumn(found, {}, False)
     elif key in _whole_columns:
         found = _whole_columns[key](column, countries)
-        if found is not None and NOTHINGS.isdisjoint(found):
+        if found is not None:
             return DigestColumn(found, {}, True)
     if len(column) >= SMALL:
         return _of_halves(key, column, countries, last_year)
@@ -93,28 +96,25 @@ def texts_of(value: object) -> list[str]:
         return []
     if isinstance(value, str):
         return [value] if value else []
-    if isinstance(value, list):
+    if isinstance(value, _SEVERAL):
         some = value if len(value) <= MAX_VALUES else islice((one for one in value if one or one == 0), MAX_VALUES + 1)
         return [str(one) for one in some if one is not None and one != ""]
     return [str(value)]
 
 
-def sha256s(parts: Sequence[bytes]) -> list[bytes]:
-    """The digest of each part."""
-    copy = _copy_of_sha256
-    return [sha.digest() for part in parts if not (sha := copy()).update(part)]  # type: ignore[func-returns-value]
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def single_texts(column: Sequence[Any]) -> list[str] | None:
-    """A column in which each event has exactly one text; else None."""
+def single_texts(column: Sequence[Any]) -> tuple[list[str], str] | None:
+    """A column in which each event has exactly one text, and these texts as lines; else None."""
     try:
         column = [one for (one,) in column]  # a text of one letter is taken apart into itself
     except (ValueError, TypeError):
-        pass
-    return list(column) if set(map(type, column)) == _ONLY_TEXTS else None
+        column = list(column)
+    try:
+        return column, "\n".join(column)
+    except TypeError:  # one is no text
+        return None
 
 
 def hashed_column(column: Sequence[str | None]) -> list[bytes] | None:
@@ -128,10 +128,10 @@ def hashed_column(column: Sequence[str | None]) -> list[bytes] | None:
 
 
 def _already_hashed(column: Sequence[Any]) -> list[bytes] | None:
-    texts = single_texts(column)
-    if texts is None:
+    single = single_texts(column)
+    if single is None:
         return None
-    joined = "\n".join(texts)
+    texts, joined = single
     if not joined.isascii() or not _hashes(joined.encode() + b"\n"):
         return None
     whole = bytes.fromhex(joined)
@@ -140,27 +140,22 @@ def _already_hashed(column: Sequence[Any]) -> list[bytes] | None:
 
 
 def _emails(column: Sequence[Any], countries: Sequence[str] | None) -> list[bytes] | None:
-    texts = single_texts(column)
-    if texts is None:
+    single = single_texts(column)
+    if single is None or not single[1].isascii():
         return None
-    joined = "\n".join(texts).lower()
-    if not joined.isascii():
-        return None
-    lines = joined.encode()
-    if max(map(len, texts)) > MAX_EMAIL or not _plain_emails(lines + b"\n"):
+    lines = single[1].encode().lower()
+    if not _plain_emails(lines + b"\n"):
         return None
     parts = lines.split(b"\n")
-    return sha256s(parts) if len(parts) == len(texts) else None
+    return sha256s(parts) if len(parts) == len(column) else None
 
 
 def _phones(column: Sequence[Any], countries: Sequence[str] | None) -> list[bytes] | None:
     """Numbers of digits, spaces, dots, dashes and brackets; those that may lack a calling code get another look."""
-    texts = single_texts(column)
-    if texts is None:
+    single = single_texts(column)
+    if single is None or not single[1].isascii():
         return None
-    joined = "\n".join(texts)
-    if not joined.isascii():
-        return None
+    texts, joined = single
     lines = joined.encode()
     if b"(0" in lines or not _plain_phones(lines + b"\n"):
         return None
@@ -192,19 +187,22 @@ def _doubtful(texts: list[str], parts: list[bytes], lines: bytes, countries: Seq
 
 def _ids(column: Sequence[Any], countries: Sequence[str] | None) -> list[bytes] | None:
     """Ids without blanks have one other reading at most, in lower case."""
-    texts = single_texts(column)
-    if texts is None:
+    single = single_texts(column)
+    if single is None or not single[1].isascii():
         return None
-    joined = "\n".join(texts)
-    if not joined.isascii() or max(map(len, texts)) >= 64:
+    texts, joined = single
+    if max(map(len, texts)) >= 64:
         return None
-    parts = joined.encode().split(b"\n")
-    if len(parts) != len(texts) or parts != joined.encode().split():  # a blank somewhere, or nothing at all
+    lines = joined.encode()
+    parts = lines.split(b"\n")
+    if len(parts) != len(texts) or parts != lines.split():  # a blank somewhere, or nothing at all
+        return None
+    lower = lines.lower()
+    others = lower.split()
+    if not _NOTHING.isdisjoint(others):
         return None
     found = sha256s(parts)
-    lower = joined.lower()
-    if lower != joined:
-        others = lower.encode().split()
+    if lower != lines:
         for row, (digest, other) in enumerate(zip(found, sha256s(others), strict=True)):
             if parts[row] != others[row]:
                 found[row] = digest + other

@@ -14,12 +14,14 @@ from truecount.vocabulary import DIGEST_KEYS, PLAIN_KEYS, RARE_DIGEST_KEYS
 Text = str | None
 Number = str | int | None
 Values = str | int | list[str | int | None] | None
+CommonValues = str | tuple[str] | None
+"""A text, alone or in an array, as nearly all are: a tuple of one costs less than a list."""
 NO_RAW: Final = Raw(b"")
 
 CommonUser: Final = msgspec.defstruct(
     "CommonUser",
     [
-        *((key, Values, None) for key in DIGEST_KEYS),
+        *((key, CommonValues, None) for key in DIGEST_KEYS),
         *((key, Text, None) for key in ("client_ip_address", "client_user_agent", "fbp", "fbc")),
     ],
     gc=False,
@@ -29,6 +31,7 @@ CommonUser: Final = msgspec.defstruct(
 UserData: Final = msgspec.defstruct(
     "UserData",
     [
+        *((key, Values, None) for key in DIGEST_KEYS),
         *((key, Number, None) for key in RARE_DIGEST_KEYS + PLAIN_KEYS),
         ("partner_name", Text, None),
         ("unknown", list[str] | None, None),

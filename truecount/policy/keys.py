@@ -7,7 +7,6 @@ in ASCII, a phone number with its calling code), so that two sides that read dif
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -15,9 +14,16 @@ from typing import Final
 
 from truecount.policy.phones import calling_code, phone_readings
 from truecount.policy.places import country_code, folded, province_code, us_state_code
+from truecount.policy.sha import sha256
 from truecount.vocabulary import DIGEST_KEYS, RARE_DIGEST_KEYS
 
-NOTHINGS: Final = frozenset(hashlib.sha256(text).digest() for text in (b"", b"null", b"undefined", b"none"))
+NOTHING: Final = frozenset(("null", "undefined", "none"))
+"""What programs write for a value that is not there, in lower case."""
+NOTHINGS: Final = frozenset(
+    sha256(text.encode()).digest()
+    for nothing in ("", *NOTHING)
+    for text in (nothing, nothing.upper(), nothing.capitalize())
+)
 """Digests of nothing: programs that hash before they look send them, and strangers would merge by them."""
 
 MUST_BE_HASHED: Final = frozenset(DIGEST_KEYS) - {"external_id"}
@@ -30,7 +36,6 @@ MAX_TEXT: Final = 1000
 """Characters of a value of any key; a longer one is no value, and no work is spent on it (letters with thousands of
 accents take Unicode's normal forms the square of the time)."""
 
-_sha256: Final = hashlib.sha256
 _hash: Final = re.compile(r"\s*([0-9a-fA-F]{64})(?:\.(?:[A-Za-z0-9_-]{2}|[A-Za-z0-9_-]{8}))?\s*").fullmatch
 _md5: Final = re.compile(r"\s*[0-9a-fA-F]{32}(?:\.(?:[A-Za-z0-9_-]{2}|[A-Za-z0-9_-]{8}))?\s*").fullmatch
 _space: Final = re.compile(r"\s+")
@@ -146,16 +151,17 @@ def _digests_of_one(key: str, value: str, country: str, last_year: int) -> tuple
         return ([], "nothing") if digest in NOTHINGS else ([digest], "")
     if key != "external_id" and _md5(value):
         return [], "md5"
-    if not value.strip():
+    word = value.strip().lower()
+    if not word:
         return [], ""
+    if word in NOTHING:
+        return [], "nothing"
     found = [
         digest
         for text in readings(key, value, country, last_year)
-        if (digest := _sha256(text.encode("utf-8", "replace")).digest()) not in NOTHINGS
+        if (digest := sha256(text.encode("utf-8", "replace")).digest()) not in NOTHINGS
     ]
-    if found:
-        return found, ""
-    return [], "nothing" if value.strip().lower() in ("null", "undefined", "none") else "bad"
+    return found, "" if found else "bad"
 
 
 def _distinct(*texts: str) -> tuple[str, ...]:

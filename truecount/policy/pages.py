@@ -14,7 +14,7 @@ from truecount.policy.urls import NOWHERE, Landing, landing_of, strip_appendix
 _scrubbed: Final = Memo(scrub_url, most=4096, longest=256)
 _landings: Final = Memo(landing_of, most=4096, longest=256)
 _SIGNS: Final = ("utm_", "clid=", "clkid=", "campaign_id=", "braid=")
-"""One of these is in each name that `landing_of` looks for."""
+"""One of these is in each name that `landing_of` looks for; all but the first end alike."""
 
 
 def clean_urls(urls: list[str], take: Callable[[int, tuple[str, ...]], None]) -> list[str]:
@@ -43,7 +43,7 @@ class Landings(NamedTuple):
 def landings_of(urls: Sequence[str]) -> Landings | None:
     """Read the landings among URLs, by `urls.landing_of`; None where there is none."""
     joined = SEPARATOR.join(urls)
-    signs = [sign for sign in _SIGNS if sign in joined]
+    signs = [sign for sign in (_SIGNS if "id=" in joined else _SIGNS[:1]) if sign in joined]
     if not signs:
         return None
     found: list[Landing]

@@ -63,7 +63,7 @@ def check_shape(rows: Slice) -> None:
                 rows.fail(row, Reason.BAD_EVENT_NAME, "event_name")
     rows.columns["event_name"] = names
     users = rows.sent.get("user_data") or (None,) * rows.n
-    if None in users:
+    if not all(users):
         hits = _imported_hits(rows)
         for row, user in enumerate(users):
             if user is None and row not in hits:
@@ -172,7 +172,7 @@ def check_action_source(rows: Slice) -> None:
     said = rows.sent.get("action_source") or (None,) * rows.n
     known = _SOURCES
     sources: list[Any] = [known.get(one) for one in said]
-    if None in sources:
+    if not all(sources):
         for row, one in enumerate(said):
             if sources[row] is None:
                 name = (one or "").strip().lower()

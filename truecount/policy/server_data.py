@@ -44,7 +44,7 @@ _CUSTOM_FIELDS: Final = Custom.__struct_fields__
 def read_custom_data(rows: Slice) -> None:
     """Read money, order and item out of custom_data, and keep its JSON text without contact data."""
     raws = [_NULL if raw is NO_RAW else raw for raw in rows.sent["custom_data"]]
-    if raws.count(_NULL) == rows.n:
+    if raws[0] == _NULL and raws.count(_NULL) == rows.n:
         _check_money(rows)
         _check_leads(rows, {})
         return
@@ -55,7 +55,7 @@ def read_custom_data(rows: Slice) -> None:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         customs, texts = _customs_one_by_one(rows, raws)
         joined = SEPARATOR.join(texts).encode()
-    if None in customs:
+    if not all(customs):
         customs = [custom or _NO_CUSTOM for custom in customs]
         texts = ["" if text == "null" else text for text in texts]
     absent = (None,) * rows.n

@@ -54,9 +54,9 @@ def hash_keys(rows: Slice) -> None:
     user = rows.user
     default = rows.settings.country.lower()
     if "country" in user:
-        texts = single_texts(user["country"])
-        if texts is not None:
-            countries = [_country[text] for text in texts]
+        single = single_texts(user["country"])
+        if single is not None:
+            countries = [_country[text] for text in single[0]]
         else:
             countries = list(map(_first_country, user["country"]))
         rows.countries = [country or default for country in countries] if default else countries
@@ -143,7 +143,7 @@ def keep_plain_keys(rows: Slice) -> None:
 
 
 def _browser_ids_of(rows: Slice, name: str, texts: list[str]) -> list[str]:
-    present = texts if "" not in texts else [text for text in texts if text]
+    present = texts if all(texts) else [text for text in texts if text]
     joined = SEPARATOR.join(present)
     if not present or (joined.count(SEPARATOR) < len(present) and _browser_ids(joined + SEPARATOR)):
         return texts

@@ -79,7 +79,7 @@ class Slice:
     def unpack_users(self, users: Sequence[Any]) -> None:
         """Turn user_data of the events into columns; None stands for an empty one."""
         absent = (None,) * self.n
-        if None in users:
+        if not all(users):
             blank = next((type(user) for user in users if user is not None), UserData)()
             users = [user or blank for user in users]
         self.user = {
@@ -125,7 +125,7 @@ def messages_of(told: Told) -> list[str]:
 
 def values(column: tuple[Any, ...]) -> list[str]:
     """A column of texts with "" for what was not sent."""
-    return [value or "" for value in column] if None in column else list(column)
+    return list(column) if all(column) else [value or "" for value in column]
 
 
 Step = Callable[[Slice], None]
