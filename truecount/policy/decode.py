@@ -7,6 +7,7 @@ lone surrogates, an event as a string) is decoded once more, event by event, and
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar, overload
 
@@ -190,10 +191,16 @@ def _without_lone_surrogates(raw: bytes) -> bytes:
 
 
 def _events_of(thousand: Any) -> Events:
-    raws = [raw for raw in _astuple(thousand) if raw is not UNSET] if thousand is not None else []
+    raws = _astuple(thousand) if thousand is not None else (UNSET,)
+    if raws[-1] is UNSET:
+        raws = raws[: bisect_left(raws, True, key=_is_unset)]
     if not raws:
         raise RequestRefused(Reason.NO_DATA)
     return Events(raws)
+
+
+def _is_unset(raw: object) -> bool:
+    return raw is UNSET
 
 
 def _events_of_text(raw: bytes) -> Events:

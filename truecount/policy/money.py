@@ -43,6 +43,10 @@ def value_e4_of(value: object) -> int | None:
 def values_e4_of(values: Sequence[object]) -> list[int | None]:
     """`value_e4_of` of a column, at once where all are numbers of at most four decimals."""
     if set(map(type, values)) == {float}:
+        prices = set(values)
+        if len(prices) <= len(values) // 4:  # a shop's prices repeat
+            read = {price: value_e4_of(price) for price in prices}
+            return [read[one] for one in values]
         floats: Sequence[float] = values  # type: ignore[assignment]
         if max(floats) < 1e11 and min(floats) > -1e11:
             near: list[int | None] = [round(value * SCALE) for value in floats]

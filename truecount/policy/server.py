@@ -77,6 +77,8 @@ class Kept(msgspec.Struct):
 def end_of_slice(body: Body, first: int) -> int:
     """Where the slice that begins at event `first` ends: after SLICE events or SLICE_BYTES, and at least one event."""
     sizes = body.sizes[first : first + SLICE]
+    if sum(sizes) <= SLICE_BYTES:
+        return first + len(sizes)
     return first + max(1, bisect_right(list(accumulate(sizes)), SLICE_BYTES))
 
 

@@ -171,7 +171,11 @@ def check_action_source(rows: Slice) -> None:
     """action_source is known, and what it requires is there (conversions-api.md §5.1)."""
     said = rows.sent.get("action_source") or (None,) * rows.n
     known = _SOURCES
-    sources: list[Any] = [known.get(one) for one in said]
+    sources: list[Any]
+    if said[0] in known and said.count(said[0]) == rows.n:  # one shop, one source
+        sources = [known[said[0]]] * rows.n
+    else:
+        sources = [known.get(one) for one in said]
     if not all(sources):
         for row, one in enumerate(said):
             if sources[row] is None:

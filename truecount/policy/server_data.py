@@ -186,8 +186,11 @@ def _takeids_of(rows: Slice, name: str, main: Sequence[Any] | None, twin: Sequen
 
 def ids_of(rows: Slice, name: str, column: Sequence[Any]) -> list[str]:
     """Ids verbatim, numbers as their decimal text; an e-mail inside one is hashed, alike at both doors."""
-    texts = list(column) if set(map(type, column)) == {str} else [_text(one) for one in column]
-    joined = SEPARATOR.join(texts)
+    try:
+        texts, joined = list(column), SEPARATOR.join(column)
+    except TypeError:
+        texts = list(map(_text, column))
+        joined = SEPARATOR.join(texts)
     # Without one of these, and in ASCII, no e-mail can be in a text, however it is written.
     if "@" in joined or "%" in joined or "&" in joined or "\\" in joined or not joined.isascii():
         for row, text in enumerate(texts):
