@@ -21,7 +21,7 @@ from truecount.collect.incoming import Incoming
 from truecount.collect.metrics import BROWSER, SERVER
 from truecount.collect.proxies import plain_address
 from truecount.collect.relay import HOST
-from truecount.collect.request import Request
+from truecount.collect.request import HEAD_OF_HIT, Request
 from truecount.collect.server import EVENTS_PATH
 
 if TYPE_CHECKING:
@@ -314,18 +314,23 @@ class DoorProtocol(HttpToolsProtocol):
                 self.cycle.message_event.set()
             return
         head = self._kept_head
-        body = b""
         if head is None:
-            head = self._head.copy()  # the next request is read into this one
+            whole = self._head
+            head = {name: whole[name] for name in HEAD_OF_HIT if name in whole}
+            request = self._request(head, b"", keep, self._address(whole))
+            # What else came is freed at once: the next request's head lies where the processor's cache still is.
+            whole.clear()
         else:
             self._kept_head = None
-            body = self._incoming.take()
-        self._take(self._request(head, body, keep))
+            request = self._request(head, self._incoming.take(), keep, self._address(head))
+        self._take(request)
 
-    def _request(self, head: dict[bytes, bytes], body: bytes, keep: bool, too_large: bool = False) -> Request:
-        address = self._peer
-        if self._trusted and b"x-forwarded-for" in head:
-            address = self._client_of(head)
+    def _address(self, head: dict[bytes, bytes]) -> str:
+        return self._client_of(head) if self._trusted and b"x-forwarded-for" in head else self._peer
+
+    def _request(
+        self, head: dict[bytes, bytes], body: bytes, keep: bool, address: str, too_large: bool = False
+    ) -> Request:
         method = self.parser.get_method()
         return Request(self, self._route, method, self._path, self._query, head, body, keep, address, too_large)
 
@@ -509,7 +514,7 @@ class DoorProtocol(HttpToolsProtocol):
         self._incoming.release()
         self._closing = self._discarding = self._lingering = True
         head, self._kept_head = self._kept_head or {}, None
-        self._take(self._request(head, b"", False, too_large=True))
+        self._take(self._request(head, b"", False, self._address(head), too_large=True))
 
     def _size_of_head(self) -> int:
         pairs = [*self._head.items(), *self._repeated]

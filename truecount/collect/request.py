@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
+
+HEAD_OF_HIT: Final = (b"user-agent", b"referer", b"origin", b"sec-purpose", b"purpose", b"x-moz")
+"""What of a head a hit without a body is judged by: no more of it is kept while it waits."""
 
 
 class Receiver(Protocol):
@@ -15,7 +18,8 @@ class Receiver(Protocol):
 
 
 class Request(msgspec.Struct, gc=False):
-    """`head` has lower-case names; of a repeated one the first value (two Host lines never come this far)."""
+    """`head` has lower-case names, of a hit without a body those in HEAD_OF_HIT; of a repeated one the first value (two
+    Host lines never come this far)."""
 
     receiver: Receiver
     route: int

@@ -98,7 +98,9 @@ def columns_of(rows: HitColumns) -> dict[str, Column]:
 
 def values(column: Column) -> list[str]:
     """A column with "" for what did not come."""
-    return [value or "" for value in column] if None in column else column  # type: ignore[return-value]
+    if all(column) or None not in column:  # the first look takes half the second's time
+        return column  # type: ignore[return-value]
+    return [value or "" for value in column]
 
 
 def objects_of(rows: HitColumns, texts: dict[str, Column], json: dict[str, Column]) -> list[str]:
@@ -113,7 +115,7 @@ def objects_of(rows: HitColumns, texts: dict[str, Column], json: dict[str, Colum
     for group in rows.groups:
         whole = len(group) == rows.n
         parts = columns if whole else [[column[row] for row in group] for column in columns]
-        there = [part.count(None) == 0 for part in parts]
+        there = [all(part) or None not in part for part in parts]
         if any(not full and part.count(None) != len(part) for full, part in zip(there, parts, strict=True)):
             objects = _one_by_one(marks, parts)  # hits of the same keys differ where a key was cleaned
         elif any(there):

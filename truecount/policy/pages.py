@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from truecount.policy.calm import restless
 from truecount.policy.memo import Memo
-from truecount.policy.scrub import scrub_url
+from truecount.policy.scrub import has_at, scrub_url, without_click_ids
 from truecount.policy.slices import SEPARATOR
 from truecount.policy.urls import NOWHERE, Landing, landing_of, strip_appendix
 
@@ -23,12 +23,24 @@ def clean_urls(urls: list[str], take: Callable[[int, tuple[str, ...]], None]) ->
     joined = SEPARATOR.join(urls)
     if ".A" in joined:
         urls = [strip_appendix(url, "url") if ".A" in url else url for url in urls]
-    for row in restless(urls):
+    for row in _to_scrub(urls):
         url = urls[row]
         urls[row], kinds = scrub_url(url) if "clid=" in url else _scrubbed[url]  # a click id never comes again
         if kinds:
             take(row, kinds)
     return urls
+
+
+def _to_scrub(urls: list[str]) -> list[int]:
+    """Rows that scrub_url may change. Click ids, each another, are told from what else it looks for in one go."""
+    rows = restless(urls)
+    if rows:
+        joined = SEPARATOR.join([urls[row] for row in rows])
+        if "clid=" in joined and not has_at(joined):
+            without = without_click_ids(joined).split(SEPARATOR)
+            if len(without) == len(rows):
+                rows = [rows[at] for at in restless(without)]
+    return rows
 
 
 class Landings(NamedTuple):
