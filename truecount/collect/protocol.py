@@ -251,6 +251,7 @@ class DoorProtocol(HttpToolsProtocol):
                 return
         path, _, self._query = url.partition(b"?")
         self._path = path
+        self.url = b""
         if self._repeated and any(
             name in (b"host", b"content-length", b"transfer-encoding") for name, _ in self._repeated
         ):
@@ -320,6 +321,7 @@ class DoorProtocol(HttpToolsProtocol):
             request = self._request(head, b"", keep, self._address(whole))
             # What else came is freed at once: the next request's head lies where the processor's cache still is.
             whole.clear()
+            self._query = b""
         else:
             self._kept_head = None
             request = self._request(head, self._incoming.take(), keep, self._address(head))
