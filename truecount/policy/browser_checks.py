@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import chain
 from typing import Final
 
 from truecount.policy.consent import consent_of, fate_of
@@ -40,7 +39,7 @@ def strip_unstorable(rows: HitColumns) -> None:
 
 
 def _text_of(rows: HitColumns) -> str:
-    return SEPARATOR.join(chain.from_iterable(rows.texts))
+    return SEPARATOR.join([SEPARATOR.join(texts) for texts in rows.texts])
 
 
 def require_name(rows: HitColumns) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
@@ -13,6 +14,7 @@ from truecount.policy.urls import NOWHERE, Landing, landing_of, strip_appendix
 
 _scrubbed: Final = Memo(scrub_url, most=4096, longest=256)
 _landings: Final = Memo(landing_of, most=4096, longest=256)
+_plain_id: Final = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 _SIGNS: Final = ("utm_", "clid=", "clkid=", "campaign_id=", "braid=")
 """One of these is in each name that `landing_of` looks for; all but the first end alike."""
 
@@ -73,6 +75,14 @@ def landings_of(urls: Sequence[str]) -> Landings | None:
 
 
 def _landing(url: str) -> Landing:
-    start = url.find("utm_")
-    # A click id never comes again.
-    return _landings[url[start - 1 :]] if start > 0 and "id=" not in url else landing_of(url)
+    """`landing_of` by what repeats: the part from the first utm_ on, without a click id behind it, which never does."""
+    before, sign, click_id = url.rpartition("fbclid=")
+    if not sign:
+        before, click_id = url, ""
+    start = before.find("utm_")
+    if start < 1 or "id=" in before or (sign and not (before[-1] in "?#&" and _plain_id(click_id))):
+        return landing_of(url)
+    if not sign:
+        return _landings[before[start - 1 :]]
+    known = _landings[before[start - 1 :] + "fbclid=x"]
+    return Landing(known.campaign, known.campaign_source, click_id)

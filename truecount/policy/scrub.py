@@ -265,7 +265,7 @@ def placed(field: str, found: tuple[str, ...]) -> tuple[str, ...]:
 
 def has_at(text: str) -> bool:
     """Whether a sign of an @, in any spelling, stands in a text."""
-    if "@" in text or "\\u" in text or ("&" in text and _entity(text)):
+    if "@" in text or ("\\" in text and "\\u" in text) or ("&" in text and _entity(text)):
         return True
     if "%" in text and _encoded_at(text):
         return True
@@ -277,7 +277,7 @@ def suspicious(text: str) -> bool:
 
     A sign of an @, or seven digits with nothing but what separates the digits of a number between them.
     """
-    if "@" in text or "\\u" in text or ("&" in text and _entity(text)):
+    if "@" in text or ("\\" in text and "\\u" in text) or ("&" in text and _entity(text)):
         return True
     if "%" in text and _encoded(text):
         return True
