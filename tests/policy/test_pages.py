@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from truecount.policy.pages import clean_urls, landings_of
@@ -22,6 +22,7 @@ urls = st.builds(
 )
 
 
+@example(["https://shop.example/?utm_campaign=utm_source=/?fbclid=spring"])
 @given(st.lists(urls, min_size=1, max_size=12))
 def test_landings_together_say_what_each_says_alone(pages: list[str]) -> None:
     alone = [landing_of(url) for url in pages]

@@ -80,7 +80,7 @@ def _landing(url: str) -> Landing:
     if not sign:
         before, click_id = url, ""
     start = before.find("utm_")
-    if start < 1 or "id=" in before or (sign and not (before[-1] in "?#&" and _plain_id(click_id))):
+    if start < 1 or "id=" in before or (sign and not (before[-1] in "#&" and _plain_id(click_id))):
         return landing_of(url)
     if not sign:
         return _landings[before[start - 1 :]]
