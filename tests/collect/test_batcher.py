@@ -238,9 +238,13 @@ def test_heads_of_what_waits_count_for_the_queue(tmp_path: Any, monkeypatch: pyt
         stalled = Stalled(door)
         connection.sendall(get(f"/tr/?id={SHOP}&ev=PageView"))
         assert stalled.begun.wait(5)
-        connection.sendall(get(f"/tr/?id={SHOP}&ev=PageView", f"Cookie: {'c' * 60_000}\r\n") * 10)
+        connection.sendall(
+            get(f"/tr/?id={SHOP}&ev=PageView", f"Referer: https://s.example/{'r' * 60_000}\r\nCookie: sid=1\r\n") * 10
+        )
         wait_until(lambda: door.call(lambda: len(door.door.batcher.waiters)) == 10, "the hits")
         assert door.call(lambda: door.door.batcher.queued_bytes) > 600_000
+        heads = door.call(lambda: [set(request.head) for _, _, request in door.door.batcher.waiters])
+        assert heads == [{b"referer"}] * 10  # no cookie is kept that nothing asks for
         stalled.go_on.set()
 
 
