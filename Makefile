@@ -5,7 +5,7 @@ UV := .venv/bin/uv
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: demo test test-slow bench lint types lock clean
+.PHONY: demo test test-slow bench pixel lint types lock clean
 
 demo: .venv/ready
 	$(PY) -m truecount demo $(DEMO)
@@ -18,6 +18,10 @@ test-slow: .venv/ready
 
 bench: .venv/ready
 	$(PY) -m benchmarks $(BENCH)
+
+# The browser script from its sources; needs Node. What it makes is committed, so that nobody else needs it.
+pixel:
+	cd truecount/pixel && npm ci --no-audit --no-fund --loglevel=error && npm run -s check && npm run -s build
 
 lint: .venv/ready
 	.venv/bin/ruff check truecount tests benchmarks

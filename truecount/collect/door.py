@@ -27,6 +27,7 @@ from truecount.collect.protocol import DoorProtocol
 from truecount.collect.proxies import Proxies, networks_of
 from truecount.collect.relay import Relay
 from truecount.collect.request import Receiver
+from truecount.collect.script import Scripts
 from truecount.collect.server import ServerDoor
 from truecount.datasets import Dataset
 from truecount.log.folder import DataFolder
@@ -65,6 +66,7 @@ class Door:
         self.most_connections = _most_connections()
         self.counters = Counters(counters_path(folder.path, name))
         self.answers = Answers()
+        self.scripts = Scripts()
         self.proxies = Proxies(networks_of([settings.trusted_proxy]))
         self.registry = Registry.open(folder.path, read_only=True)
         self.writer = LogWriter(folder.path, name, reserve_bytes=settings.reserve_mb * 1_000_000)

@@ -30,6 +30,7 @@ UNAVAILABLE: Final = "truecount_unavailable_total"
 PLAIN: Final = {
     "truecount_dry_runs_total": "Events that were only checked (dry_run).",
     "truecount_bad_requests_total": "Requests refused before it was known what they are: broken HTTP, heads too large.",
+    "truecount_scripts_total": "Answers with the pixel script, or that it is unchanged.",
     "truecount_bytes_received_total": "Bytes read from clients.",
     "truecount_commits_total": "Transactions of the log.",
     "truecount_commit_failures_total": "Transactions of the log that failed; their requests were answered 503.",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 RELAY: Final = 0
 PIXEL: Final = 1
 EVENTS: Final = 2
+SCRIPT: Final = 3
 
 HEAD_S: Final = 10.0
 """A head has to be there within this."""
@@ -267,6 +268,9 @@ class DoorProtocol(HttpToolsProtocol):
                 return
         elif path.endswith((b"/events", b"/events/")) and self.parser.get_method() == b"POST" and EVENTS_PATH(path):
             self._route = EVENTS
+        elif path.endswith(b".js") and self._asks_for_script(path):
+            self._route = SCRIPT
+            return
         else:
             self._route = RELAY
             self._begin_relay()
@@ -317,6 +321,9 @@ class DoorProtocol(HttpToolsProtocol):
         head = self._kept_head
         if head is None:
             whole = self._head
+            if self._route == SCRIPT:
+                self._take_script(whole, keep)
+                return
             head = {name: whole[name] for name in HEAD_OF_HIT if name in whole}
             request = self._request(head, b"", keep, self._address(whole))
             # What else came is freed at once: the next request's head lies where the processor's cache still is.
@@ -326,6 +333,29 @@ class DoorProtocol(HttpToolsProtocol):
             self._kept_head = None
             request = self._request(head, self._incoming.take(), keep, self._address(head))
         self._take(request)
+
+    def _asks_for_script(self, path: bytes) -> bool:
+        head = self._head
+        return (
+            self.parser.get_method() in (b"GET", b"HEAD")
+            and b"content-length" not in head
+            and b"transfer-encoding" not in head
+            and not self.parser.should_upgrade()
+            and self.door.scripts.serves(path)
+        )
+
+    def _take_script(self, head: dict[bytes, bytes], keep: bool) -> None:
+        """Answer with the pixel script, in turn."""
+        door = self.door
+        door.counters.add("truecount_scripts_total")
+        with_body = self.parser.get_method() == b"GET"
+        answer = door.scripts.answer(self._path, head, with_body=with_body, date=door.answers.date, keep=keep)
+        if self._held or self._long or self._running is not None:
+            self._held.append(_Held(answer=answer))
+            self.flow.pause_reading()
+        else:
+            self.waiting += 1
+            door.batcher.hand_in(self, answer, None)
 
     def _address(self, head: dict[bytes, bytes]) -> str:
         return self._client_of(head) if self._trusted and b"x-forwarded-for" in head else self._peer

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from truecount.cli import CommandFailed, WrongUse
+from truecount.collect.script import built_files
 from truecount.commands.flags import Parser
 from truecount.commands.reach import books
 from truecount.settings import WrongSetting, read_settings
@@ -17,8 +18,27 @@ ABOUT: Final = "The lines that a page and a server need to send their events her
 _BASE: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+").fullmatch
 
 TEXT: Final = """\
-<!-- In the page: an image that counts a PageView -->
+<!-- In the page's head, once -->
+<script>
+(function (w, d, src) {{
+  if (w.fbq) return;
+  var f = w.fbq = function () {{ f.callMethod ? f.callMethod.apply(f, arguments) : f.queue.push(arguments); }};
+  if (!w._fbq) w._fbq = f;
+  f.push = f; f.loaded = true; f.version = '2.0'; f.queue = [];
+  var s = d.createElement('script'), first = d.getElementsByTagName('script')[0];
+  s.async = true; s.src = src;
+  first.parentNode.insertBefore(s, first);
+}})(window, document, '{base}/truecount.js');
+fbq('init', '{id}');
+fbq('track', 'PageView');
+</script>
+<!-- For browsers without scripts. Leave it out where a person has to consent first. -->
+<noscript>
 <img height="1" width="1" style="display:none" src="{base}/tr?id={id}&amp;ev=PageView&amp;noscript=1">
+</noscript>
+
+<!-- The same script pinned to this version, for pages that check what they load -->
+<!-- src="{base}/{versioned}" integrity="{integrity}" crossorigin="anonymous" -->
 
 # On the server: the official SDK for Python, pointed at this host (before FacebookAdsApi.init)
 from facebook_business.session import FacebookSession
@@ -46,7 +66,8 @@ def run(arguments: Sequence[str]) -> int:
     if given.dataset not in ids:
         raise CommandFailed(f"there is no dataset {given.dataset}")
     base = (url or url_of_settings()).rstrip("/")
-    sys.stdout.write(TEXT.format(base=base, id=given.dataset))
+    script = built_files()["truecount"]
+    sys.stdout.write(TEXT.format(base=base, id=given.dataset, versioned=script.versioned, integrity=script.integrity))
     return 0
 
 

@@ -1,0 +1,37 @@
+"""One Chromium and one recording web a process of tests; a visitor of its own for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.pixel.browser import Visit, Web, browsing, recording
+
+
+@pytest.fixture(scope="session")
+def whole_web() -> Iterator[Web]:
+    with recording() as web:
+        yield web
+
+
+@pytest.fixture(scope="session")
+def chrome(whole_web: Web) -> Iterator[Browser]:
+    with browsing(whole_web.port) as browser:
+        yield browser
+
+
+@pytest.fixture
+def web(whole_web: Web) -> Web:
+    whole_web.clear()
+    return whole_web
+
+
+@pytest.fixture
+def visit(chrome: Browser, web: Web) -> Iterator[Visit]:
+    context = chrome.new_context()
+    visit = Visit(context, web)
+    yield visit
+    context.close()
+    assert visit.errors == []

@@ -1,0 +1,57 @@
+// Events that no call of the page makes: button clicks, and views of a page that changes without loading.
+
+import { pairsOf } from "./data";
+import type { Pairs } from "./types";
+
+const BUTTONS = "button,[type=submit],[type=button],[role=button],a[class*=btn],a[class*=button]";
+
+/** Tell `seen` of each click on what looks like a button. Values of fields are never read. */
+export function watchClicks(seen: (data: Pairs) => void): void {
+  addEventListener(
+    "click",
+    (event) => {
+      const target = event.composedPath()[0] as Element;
+      const button = target.closest && target.closest<HTMLInputElement & HTMLAnchorElement>(BUTTONS);
+      if (button) seen(features(button));
+    },
+    true,
+  );
+}
+
+const about = ({ id, name, tagName, type }: HTMLInputElement): object => ({ id, name, tag: tagName.toLowerCase(), type });
+
+function features(button: HTMLInputElement & HTMLAnchorElement): Pairs {
+  const text = (button.innerText || (button.tagName === "INPUT" && button.value) || "").trim().slice(0, 120);
+  return pairsOf({
+    buttonFeatures: {
+      ...about(button),
+      classList: button.className,
+      destination: (button.href || "").split(/[?#]/)[0],
+      innerText: text,
+    },
+    buttonText: text,
+    formFeatures: [...((button.form || []) as HTMLInputElement[])].slice(0, 20).map(about),
+    pageFeatures: { title: document.title },
+    parameters: [],
+  });
+}
+
+/** Tell `seen` when the address has changed without a load, and `restored` when the page comes back as it was left. */
+export function watchPages(seen: () => void, restored: () => void): void {
+  let last = location.href;
+  const look = (): void => {
+    if (location.href !== last) {
+      last = location.href;
+      seen();
+    }
+  };
+  for (const method of ["pushState", "replaceState"] as const) {
+    const own = history[method];
+    history[method] = function (...given) {
+      own.apply(history, given);
+      look();
+    };
+  }
+  addEventListener("popstate", look);
+  addEventListener("pageshow", (event) => event.persisted && restored());
+}

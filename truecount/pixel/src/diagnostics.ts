@@ -1,0 +1,24 @@
+// What a developer reads in the console. The words of pixel.md §8 in quotation marks are those that tools look for.
+
+import type { Pairs } from "./types";
+
+export function warn(text: string): void {
+  console.warn("[Truecount Pixel] - " + text);
+}
+
+const STANDARD =
+  /^(PageView|Add(PaymentInfo|To(Cart|Wishlist))|CompleteRegistration|Contact|CustomizeProduct|Donate|FindLocation|InitiateCheckout|Lead|Purchase|Schedule|Search|StartTrial|SubmitApplication|Subscribe|ViewContent)$/;
+
+/** Say what of an event looks wrong. It is sent all the same. */
+export function check(name: string, data: Pairs, hasId: boolean): void {
+  if (!STANDARD.test(name)) warn(`You are sending a non-standard event '${name}'. Use trackCustom for it.`);
+  const value = data["cd[value]"] as string;
+  const currency = data["cd[currency]"] as string;
+  const bad = (parameter: string, why: string): void =>
+    warn(`Parameter '${parameter}' is invalid for event '${name}': ${why}.`);
+  if (name === "Purchase" || value || currency) {
+    if (!(+value >= 0)) bad("value", !value ? "missing" : +value < 0 ? "negative" : "no number");
+    if (!/^[A-Z]{3}$/.test(currency)) bad("currency", currency ? "no ISO 4217 code in upper case" : "missing");
+  }
+  if (!hasId && /\[event_?id]/i.test(Object.keys(data).join())) warn("An event ID was sent as custom data: pass {eventID: ...} behind it.");
+}

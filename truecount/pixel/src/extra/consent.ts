@@ -1,0 +1,57 @@
+// Consent that others ask for: Google Consent Mode v2, IAB TCF v2.2, Global Privacy Control.
+//
+// Granted means that every source that was asked for grants. A source that has not spoken yet denies.
+
+import { onEntry } from "./layer";
+import type { Hooks } from "./hooks";
+
+type Told = (granted: boolean) => void;
+
+export function watchConsent(hooks: Hooks, sources: string[]): void {
+  const granted: Record<string, boolean> = {};
+  let last: boolean | undefined;
+  const told = (source: string): Told => (yes) => {
+    granted[source] = yes;
+    const all = sources.every((one) => granted[one]);
+    if (all !== last) hooks.run(["consent", all ? "grant" : "revoke"]);
+    last = all;
+  };
+  const ask: Record<string, (told: Told) => void> = { gpc, gcm, tcf: (told) => tcf(told, hooks.attributes.tcfPurposes || "1,7") };
+  for (const source of sources) ask[source](told(source));
+}
+
+function gpc(told: Told): void {
+  told(!(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl);
+}
+
+/** `gtag('consent', 'default' | 'update', {ad_storage, ad_user_data})` as it stands in the data layer. */
+function gcm(told: Told): void {
+  const state: Record<string, string> = {};
+  onEntry((entry) => {
+    const [command, , said] = Array.from(entry as ArrayLike<unknown>);
+    if (command !== "consent" || !said) return;
+    Object.assign(state, said);
+    told(state.ad_storage === "granted" && state.ad_user_data !== "denied");
+  });
+}
+
+interface Tcf {
+  eventStatus: string;
+  gdprApplies?: boolean;
+  purpose?: { consents: Record<string, boolean> };
+}
+type Api = (command: string, version: number, answer: (data: Tcf, ok: boolean) => void) => void;
+
+/** Purposes 1 (to store) and 7 (to measure advertising), unless data-tcf-purposes names others. */
+function tcf(told: Told, purposes: string): void {
+  const api = (window as unknown as { __tcfapi?: Api }).__tcfapi;
+  if (!api) {
+    setTimeout(() => tcf(told, purposes), 100); // the consent tool is still on its way
+    return;
+  }
+  api("addEventListener", 2, (data, ok) => {
+    if (!ok || !/^(tcloaded|useractioncomplete)$/.test(data.eventStatus)) return;
+    const consents = (data.purpose || { consents: {} }).consents;
+    told(data.gdprApplies === false || purposes.split(",").every((purpose) => consents[purpose.trim()]));
+  });
+}

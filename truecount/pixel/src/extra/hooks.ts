@@ -1,0 +1,20 @@
+// What the first file lends to the second.
+
+import type { Fields, Hit, Pairs, Pixel } from "../types";
+
+export interface Hooks {
+  /** The names that the page asked for. */
+  what: string;
+  /** data-attributes of the script's element. */
+  attributes: DOMStringMap;
+  order: Pixel[];
+  /** Let hits go that waited for this file. */
+  ready(): void;
+  /** Pairs that go with each hit that names a person's page. */
+  pairs?: () => Pairs;
+  run(call: unknown[]): void;
+  hitOf(to: Pixel[], name: string, data: Pairs): Hit;
+  deliver(hit: Hit): void;
+  hashes(user: Fields): Fields;
+  isRevoked(): boolean;
+}
