@@ -24,10 +24,12 @@ OTHER = "222222222222222"
 SHOP = "http://shop.example"
 COLLECTOR = "http://collector.example"
 STUB = """
-!function(w){if(w.fbq)return;var f=w.fbq=function(){f.callMethod?f.callMethod.apply(f,arguments):f.queue.push(arguments)};
+!function(w){if(w.fbq)return;
+var f=w.fbq=function(){f.callMethod?f.callMethod.apply(f,arguments):f.queue.push(arguments)};
 if(!w._fbq)w._fbq=f;f.push=f;f.loaded=true;f.version='2.0';f.queue=[]}(window);
 """
 """What a page's snippet does before the script comes."""
+EMPTY = "<!doctype html><title>Empty</title>"
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-proxy-server", "--disable-dev-shm-usage",
@@ -95,7 +97,9 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(whole)
             else:
                 kind = "text/javascript" if url.path.endswith(".js") else "text/html"
-                self.send(web.pages.get(address, "<!doctype html><title>Empty</title>").encode(), f"{kind}; charset=utf-8")
+                self.send(
+                    web.pages.get(address, "<!doctype html><title>Empty</title>").encode(), kind + "; charset=utf-8"
+                )
 
         def hit(self, host: str, query: str, body: bytes) -> None:
             fields = dict(reversed(parse_qsl(query, keep_blank_values=True)))
