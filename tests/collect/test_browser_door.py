@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from tests.collect.running import AGENT, OTHER, SHOP, RunningDoor, running, wait_until
+from tests.collect.running import AGENT, OTHER, SHOP, RunningDoor, answers_of, running, wait_until
 from truecount.datasets import DatasetSettings
 from truecount.log import registry
 from truecount.log.entries import Tally
@@ -246,3 +246,32 @@ def test_a_hit_of_a_dataset_made_while_the_clock_was_ahead_is_received_no_earlie
     before, after = door.copies()
     assert (before.event_id, after.event_id) == ("before", "after")
     assert before.received_us < made_us <= after.received_us
+
+
+@pytest.mark.parametrize("header", ["Sec-Purpose", "Purpose", "X-Moz"])
+def test_each_header_by_which_browsers_say_prefetch_is_heard(tmp_path: Any, header: str) -> None:
+    with running(tmp_path) as door:
+        door.hit({header: "prefetch"}, ev="PageView")
+        door.hit(ev="PageView")
+        assert [copy.visitor for copy in door.copies()] == ["prefetch", "person"]
+
+
+def test_where_neither_page_nor_origin_has_a_host_the_referer_decides_of_the_domain(tmp_path: Any) -> None:
+    with running(tmp_path, dataset=DatasetSettings(allowed_domains=("shop.example",))) as door:
+        assert door.hit({"Referer": "https://other.example/"}, ev="PageView").refused == "domain_not_allowed"
+        assert door.hit({"Referer": "https://shop.example/"}, ev="PageView").refused is None
+        # What one request of a connection said, the next one has not said.
+        whole = b"".join(
+            f"GET /tr?id={SHOP}&ev=x HTTP/1.1\r\nHost: x\r\n{more}\r\n".encode()
+            for more in ("Referer: https://other.example/\r\n", "Connection: close\r\n")
+        )
+        first, second = answers_of(door.raw(whole))
+        assert (first.refused, second.refused) == ("domain_not_allowed", None)
+
+
+def test_a_hit_with_too_many_fields_is_told_under_its_dataset(tmp_path: Any) -> None:
+    many = "&".join(f"k{at}=1" for at in range(2001))
+    with running(tmp_path) as door:
+        assert door.ask("GET", f"/tr?id={SHOP}&ev=PageView&{many}").refused == "malformed_request"
+        door.call(door.door.batcher.write_tallies)
+        wait_until(lambda: [tally.dataset for tally in door.tallies()] == [SHOP], "the tally")

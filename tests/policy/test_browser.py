@@ -493,10 +493,34 @@ def test_an_id_is_kept_verbatim() -> None:
         assert kept({"eid": raw}).event_id == raw
 
 
-def test_a_browser_id_that_is_none_is_spared_no_digits() -> None:
+def test_a_browser_id_that_is_none_is_left_out_and_what_was_in_it_told() -> None:
     copy = kept({"fbp": "+49 151 99887711", "fbc": "4242 4242 4242 4242"})
-    assert (copy.fbp, copy.fbc) == ("removed-phone", "removed-card")
+    assert (copy.fbp, copy.fbc) == ("", "")
     assert copy.removed == ("fbp:phone", "fbc:card")
+    assert copy.notes == ("unreadable:fbc", "unreadable:fbp")
+
+
+@pytest.mark.parametrize(
+    "nothing", ["undefined", "null", "NULL", "0", "garbage", "fb.1.0", "fb.1.1791212460000.", "fb.x.1.1", "fb.1.1.a b"]
+)
+def test_strangers_do_not_meet_by_a_browser_id_that_is_none(nothing: str) -> None:
+    assert kept({"fbp": nothing, "ud[fbp]": ""}).fbp == ""
+    assert kept({"ud[fbp]": nothing}).fbp == ""
+
+
+@pytest.mark.parametrize("nothing", ["undefined", "null", "NULL", "None", "Undefined"])
+def test_an_event_id_that_programs_write_for_none_is_none(nothing: str) -> None:
+    copy = kept({"eid": nothing})
+    assert (copy.event_id, copy.notes) == ("", ("nothing:event_id",))
+    assert kept({"eid": nothing + "1"}).event_id == nothing + "1"
+
+
+@pytest.mark.parametrize("field", ["ev", "dl", "cd[note]", "eid", "a", "x"])
+def test_the_sign_that_separates_texts_here_hides_no_contact_data(field: str) -> None:
+    copy = kept({field: "jane.zebra@\x1ezz-example.com"})
+    assert "zebra" not in repr(copy)
+    phone = kept({"cd[note]": "call +49 151\x1e77788899", "sw": "1\x1e2"})
+    assert "77788899" not in repr(phone)
 
 
 def test_of_a_limited_copy_no_free_words_stay_but_the_events_name() -> None:

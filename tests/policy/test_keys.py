@@ -103,7 +103,7 @@ def test_what_can_be_no_value_of_a_key_is_none_with_a_note(key: str, raw: str, w
     assert digests(key, raw) == (b"", (f"{why}:{key}",))
 
 
-@pytest.mark.parametrize("nothing", ["", "null", "undefined", "none"])
+@pytest.mark.parametrize("nothing", ["", "null", "undefined", "none", "NULL", "None", "Undefined", "NONE"])
 def test_a_hash_of_nothing_is_no_value(nothing: str) -> None:
     assert digests("em", sha(nothing).hex()) == (b"", ("nothing:em",))
     assert digests("external_id", [sha(nothing).hex().upper(), "u1"]) == (sha("u1"), ("nothing:external_id",))

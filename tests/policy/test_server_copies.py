@@ -543,7 +543,7 @@ def test_what_is_no_address_is_kept_nowhere_and_what_holds_one_as_the_address_al
 @pytest.mark.parametrize("name", ["fbp", "fbc"])
 def test_two_browser_ids_in_one_are_a_bad_one(name: str) -> None:
     twice = keep_one(user_data={"em": "a@b.de", name: "fb.1.1.a\x1efb.1.2.b"})
-    assert twice.notes is not None and f"bad:{name}" in twice.notes
+    assert twice.notes is not None and f"unreadable:{name}" in twice.notes
 
 
 @pytest.mark.parametrize("said", ["denied", "Deny", "no", "false", "0", "rejected", "withdrawn", False])
@@ -568,10 +568,40 @@ def test_a_value_that_cannot_be_read_is_told_as_such(value: Any, name: str) -> N
     assert "['value'] is no number" in message
 
 
-def test_a_browser_id_that_is_none_is_spared_no_digits() -> None:
+def test_a_browser_id_that_is_none_is_left_out_and_what_was_in_it_told() -> None:
     user = {"em": ["jane@x.com"], "fbp": "+49 151 99887711", "fbc": "4242 4242 4242 4242"}
     copy = keep_one(user_data=user)
-    assert (copy.fbp, copy.fbc) == ("removed-phone", "removed-card")
+    assert (copy.fbp, copy.fbc) == ("", "")
+    assert copy.removed is not None and set(copy.removed) >= {"fbp:phone", "fbc:card"}
+
+
+@pytest.mark.parametrize("nothing", ["undefined", "null", "NULL", "0", "garbage", "fb.1.0", "fb.1.1791212460000."])
+def test_strangers_do_not_meet_by_a_browser_id_that_is_none(nothing: str) -> None:
+    copy = keep_one(user_data={"em": ["jane@x.com"], "fbp": nothing, "fbc": nothing})
+    assert (copy.fbp, copy.fbc) == ("", "")
+    assert copy.notes is not None and {"unreadable:fbp", "unreadable:fbc"} <= set(copy.notes)
+
+
+@pytest.mark.parametrize("nothing", ["undefined", "null", "NULL", "None", "Undefined"])
+def test_an_event_id_that_programs_write_for_none_is_none(nothing: str) -> None:
+    copy = keep_one(event_id=nothing)
+    assert copy.event_id == ""
+    assert copy.notes is not None and "nothing:event_id" in copy.notes
+    assert keep_one(event_id=nothing + "1").event_id == nothing + "1"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"event_name": "N jane.zebra@\x1ezz-example.com"},
+        {"event_id": "jane.zebra@\x1ezz-example.com"},
+        {"event_source_url": "https://s.example/?m=jane.zebra@\x1ezz-example.com"},
+        {"custom_data": {"note": "jane.zebra@\x1ezz-example.com"}},
+        {"unheard_of": "jane.zebra@\x1ezz-example.com"},
+    ],
+)
+def test_the_sign_that_separates_texts_here_hides_no_contact_data(more: dict[str, Any]) -> None:
+    assert "zebra" not in repr(keep_one(**more))
 
 
 def test_of_a_limited_copy_no_free_words_stay_but_the_events_name() -> None:

@@ -6,6 +6,7 @@ hit is not counted, and 503 where nothing can be stored.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from truecount.collect.request import Request
 
 _TOLD_NAMES: Final = frozenset(STANDARD_EVENTS)
+_id_at_start: Final = re.compile(rb"(?:^|[^?]*&)id=([A-Za-z0-9_-]{1,64})(?:&|$)").match
+"""The dataset of a query that cannot be read whole, for its tally."""
 _TAKEN: Final = frozenset((b"GET", b"POST"))
 
 
@@ -120,6 +123,8 @@ class BrowserDoor:
             reason = refused.reason
         except ValueError:
             reason = Reason.MALFORMED_REQUEST
+            match = _id_at_start(request.query)
+            dataset_id = match[1].decode() if match else ""
         except Exception as error:
             # A fault of ours: this hit is refused, the next one is looked at.
             door.fault("a hit could not be read", error)

@@ -289,4 +289,5 @@ def _refusals(folder: DataFolder) -> Iterator[Finding]:
             f"truecount events {dataset} --refused",
         )
     if not sums:
-        yield Finding("not accepted", GOOD, "nothing was refused or withheld")
+        said = "nothing was refused or withheld (unknown ids and wrong tokens are counted in /metrics alone)"
+        yield Finding("not accepted", GOOD, said)

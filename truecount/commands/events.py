@@ -64,6 +64,7 @@ def run(arguments: Sequence[str]) -> int:
         in_range = since_us is not None or until_us is not None
         if given.refused:
             empty = "nothing was refused or withheld" + (" in this range of time" if in_range else "")
+            empty += "; requests with an unknown id or a wrong token are counted in /metrics alone"
         elif in_range:
             empty = f"no events of dataset {given.dataset} lie in this range of time"
         else:

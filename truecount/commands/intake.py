@@ -312,7 +312,7 @@ class _Kept:
             try:
                 event = event_of_text(text)
                 if event.source not in SOURCES:
-                    raise RequestRefused(Reason.BAD_SHAPE, f"{_FIRST_EVENT}['source']")
+                    raise RequestRefused(Reason.BAD_SHAPE, f"{_FIRST_EVENT}['source'] (wanted: browser or server)")
             except RequestRefused as refused:
                 self._refuse(line, refused, ServerEvent())
                 continue

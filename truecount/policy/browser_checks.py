@@ -26,12 +26,13 @@ _times: Final = re.compile(r"(?:[0-9]{1,16}\n)++").fullmatch
 
 
 def strip_unstorable(rows: HitColumns) -> None:
-    """NUL and lone surrogates are no text that a store keeps: they go."""
+    """NUL and lone surrogates are no text that a store keeps: they go, and with them what separates values here."""
     text = _text_of(rows)
-    if (not text.isascii() or "\0" in text) and UNSTORABLE.search(text):
+    mixed = text.count(SEPARATOR) != sum(map(len, rows.texts)) - 1
+    if mixed or ((not text.isascii() or "\0" in text) and UNSTORABLE.search(text)):
         for row, values_of_hit in enumerate(rows.texts):
-            if any(map(UNSTORABLE.search, values_of_hit)):
-                rows.texts[row] = [UNSTORABLE.sub("", value) for value in values_of_hit]
+            if any(SEPARATOR in value or UNSTORABLE.search(value) for value in values_of_hit):
+                rows.texts[row] = [UNSTORABLE.sub("", value).replace(SEPARATOR, "") for value in values_of_hit]
                 rows.note(row, "unstorable_text")
         text = _text_of(rows)
     rows.at = has_at(text)

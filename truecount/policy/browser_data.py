@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from typing import Final
 
 from truecount.policy.browser_checks import CLEAN_OF
@@ -14,6 +15,7 @@ from truecount.policy.consent import is_ldu
 from truecount.policy.customdata import JSON_OF, MONEY_OF, Findings, json_of
 from truecount.policy.hit_columns import Column, HitColumns, objects_of, values
 from truecount.policy.hits import Sort
+from truecount.policy.keys import NOTHING_TEXTS
 from truecount.policy.money import currency_of
 from truecount.policy.pages import clean_urls, landings_of
 from truecount.policy.scrub import scrub_value
@@ -42,7 +44,13 @@ def _take(rows: HitColumns, field: str, row: int, kinds: tuple[str, ...]) -> Non
 def read_ids(rows: HitColumns) -> None:
     """Event, order and item ids verbatim (an e-mail inside becomes its hash), the agent, test code and options."""
     if "eid" in rows.sent:
-        rows.columns["event_id"] = _ids(rows, "event_id", rows.sent["eid"])
+        event_ids = _ids(rows, "event_id", rows.sent["eid"])
+        if not NOTHING_TEXTS.isdisjoint(event_ids):
+            for row, text in enumerate(event_ids):
+                if text in NOTHING_TEXTS:
+                    rows.note(row, "nothing:event_id")
+            event_ids = ["" if text in NOTHING_TEXTS else text for text in event_ids]
+        rows.columns["event_id"] = event_ids
     ids = rows.sorts[Sort.CUSTOM_ID]
     for name in sorted(ids):
         column = ids[name]
@@ -119,7 +127,7 @@ def keep_the_rest(rows: HitColumns) -> None:
     """Screen, versions, page metadata and unknown keys, as JSON in `extra`."""
     rest: dict[str, Column] = {}
     technical = rows.sorts[Sort.TECHNICAL]
-    calm = not restless([SEPARATOR.join(values(column)) for column in technical.values()])
+    calm = not restless(list(chain.from_iterable(map(values, technical.values()))))
     for name in sorted(technical):
         rest[name] = technical[name] if calm else _scrubbed(rows, f"extra.{name}", name, technical[name])
     for name, column in sorted(rows.sorts[Sort.CLOCK].items()):

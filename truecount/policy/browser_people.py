@@ -14,11 +14,10 @@ from truecount.policy.hits import PARTNER_FIELDS, Sort
 from truecount.policy.keys import digests
 from truecount.policy.scrub import scrub_id, scrub_text
 from truecount.policy.slices import SEPARATOR
-from truecount.policy.urls import fbc_of, strip_appendix
+from truecount.policy.urls import fbc_of, is_browser_id, strip_appendix
 from truecount.policy.visitor import is_prefetch
 from truecount.vocabulary import DIGEST_KEYS, PLAIN_KEYS, Mark, Visitor
 
-_readable: Final = re.compile(r"fb\.\d{1,2}\.\d{1,20}\.[^.]+").fullmatch
 _all_readable: Final = re.compile(rf"(?:fb\.[0-9]{{1,2}}\.[0-9]{{1,20}}\.[A-Za-z0-9_-]++{SEPARATOR})++").fullmatch
 _DIGEST: Final = frozenset(DIGEST_KEYS)
 _PLAIN: Final = frozenset(PLAIN_KEYS)
@@ -39,7 +38,7 @@ def read_browser_ids(rows: HitColumns) -> None:
         fbc = fbc or [""] * rows.n
         times = rows.columns["event_time_ms"]
         for row, fbclid in rows.click_ids.items():
-            if not (fbc[row] and _readable(fbc[row])):
+            if not (fbc[row] and is_browser_id(fbc[row])):
                 fbc[row] = fbc_of(fbclid, times[row]) or fbc[row]
     if fbc is not None:
         rows.columns["fbc"] = fbc
@@ -56,12 +55,12 @@ def _browser_ids(rows: HitColumns, name: Literal["fbp", "fbc"]) -> list[str] | N
     if not present or (joined.count(SEPARATOR) == len(present) and _all_readable(joined)):
         return texts
     for row, text in enumerate(texts):
-        if text and not _readable(text):  # the usual case has four parts, and nothing to take off
+        if text and not is_browser_id(text):  # the usual case has four parts, and nothing to take off
             text = strip_appendix(text, name)
-            if not _readable(text):  # no cookie of ours or Meta's, so that its digits are not spared either
+            if not is_browser_id(text):  # no cookie of ours or Meta's: "undefined" would make strangers one
                 rows.note(row, f"unreadable:{name}")
-                text, kinds = scrub_text(text)
-                rows.take(row, name, kinds)
+                rows.take(row, name, scrub_text(text)[1])
+                text = ""
         texts[row] = spared(rows, row, name, text)
     return texts
 

@@ -41,9 +41,14 @@ def is_calm(text: bytes) -> bool:
 def restless(texts: Sequence[str]) -> list[int]:
     """Rows of texts that are not calm, found in one look at all of them where that is enough."""
     joined = SEPARATOR.join(texts).encode("utf-8", "surrogatepass")
-    if is_calm(joined):
+    whole = joined.count(b"\x1e") == len(texts) - 1  # else one holds a separator, by which a number could hide
+    if whole and is_calm(joined):
         return []
     rows = joined.translate(_OF_ROWS, _GAPS).split(b"\x1e")
-    if len(rows) != len(texts) or b"\\" in joined or _entities(joined):
-        return [row for row, text in enumerate(texts) if not is_calm(text.encode("utf-8", "surrogatepass"))]
+    if not whole or b"\\" in joined or _entities(joined):
+        return [
+            row
+            for row, text in enumerate(texts)
+            if SEPARATOR in text or not is_calm(text.encode("utf-8", "surrogatepass"))
+        ]
     return [row for row, classes in enumerate(rows) if b"0000000" in classes or b"@" in classes]

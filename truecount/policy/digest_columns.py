@@ -195,7 +195,7 @@ def _ids(column: Sequence[Any], countries: Sequence[str] | None) -> list[bytes] 
         return None
     lines = joined.encode()
     parts = lines.split(b"\n")
-    if len(parts) != len(texts) or parts != lines.split():  # a blank somewhere, or nothing at all
+    if len(parts) != len(texts) or joined.split() != texts:  # a blank somewhere (also U+001C to 1F), or nothing at all
         return None
     lower = lines.lower()
     others = lower.split()

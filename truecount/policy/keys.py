@@ -19,11 +19,9 @@ from truecount.vocabulary import DIGEST_KEYS, RARE_DIGEST_KEYS
 
 NOTHING: Final = frozenset(("null", "undefined", "none"))
 """What programs write for a value that is not there, in lower case."""
-NOTHINGS: Final = frozenset(
-    sha256(text.encode()).digest()
-    for nothing in ("", *NOTHING)
-    for text in (nothing, nothing.upper(), nothing.capitalize())
-)
+NOTHING_TEXTS: Final = frozenset(text for word in NOTHING for text in (word, word.upper(), word.capitalize()))
+"""The same as programs spell it."""
+NOTHINGS: Final = frozenset(sha256(text.encode()).digest() for text in ("", *NOTHING_TEXTS))
 """Digests of nothing: programs that hash before they look send them, and strangers would merge by them."""
 
 MUST_BE_HASHED: Final = frozenset(DIGEST_KEYS) - {"external_id"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import functools
+import math
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -48,7 +49,7 @@ def values_e4_of(values: Sequence[object]) -> list[int | None]:
             read = {price: value_e4_of(price) for price in prices}
             return [read[one] for one in values]
         floats: Sequence[float] = values  # type: ignore[assignment]
-        if max(floats) < 1e11 and min(floats) > -1e11:
+        if max(floats) < 1e11 and min(floats) > -1e11 and not any(map(math.isnan, floats)):
             near: list[int | None] = [round(value * SCALE) for value in floats]
             if [one / SCALE for one in near] == list(floats):  # type: ignore[operator]
                 return near

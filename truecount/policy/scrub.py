@@ -46,10 +46,10 @@ ID_KEYS: Final = frozenset((
 """Names whose values are ids: spared the number patterns."""
 
 _INVISIBLE: Final = (
-    "\\x00-\\x08\\x0b\\x0c\\x0e-\\x1d\\x1f\\x7f-\\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
 )
-"""Characters that nobody sees; all but the white space and the separator (1E) that stand between texts."""
+"""Characters that nobody sees; all but white space."""
 _DASHES: Final = "\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
 _SPACES: Final = "\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _LOOKALIKES: Final = {
@@ -71,7 +71,7 @@ _encoded: Final = re.compile(
     rf"{_ENCODED_AT}|%(?:25)*[DdFf][9BbFf0]|%(?:25)*[Ee][01Aa]%|[0-9](?:{_ENCODED_GAP}{{0,3}}[0-9]){{6}}"
 ).search
 # At least 7 characters of a number: a first look in one class, which lets nearly all texts through at once.
-_numbers: Final = re.compile(r"[0-9][-. ()/+0-9\x00-\x1d\x1f\x7f]{6}").search
+_numbers: Final = re.compile(r"[0-9][-. ()/+0-9\x00-\x1f\x7f]{6}").search
 _numbers_not_ascii: Final = re.compile(rf"\d[{_GAPS}\d]{{6}}").search
 _seven_digits: Final = re.compile(rf"\d(?:[{_GAPS}]*+\d){{6}}").search
 _json_gaps: Final = re.compile(r"\\[bfnrt/]").sub

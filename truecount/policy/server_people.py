@@ -13,7 +13,7 @@ from truecount.policy.memo import Memo
 from truecount.policy.places import country_code
 from truecount.policy.scrub import scrub_id, scrub_text
 from truecount.policy.slices import SEPARATOR, Slice, values
-from truecount.policy.urls import strip_appendix
+from truecount.policy.urls import is_browser_id, strip_appendix
 from truecount.policy.visitor import JUDGED
 from truecount.vocabulary import DIGEST_KEYS, PLAIN_KEYS, RARE_DIGEST_KEYS, Mark, Reason, Visitor
 
@@ -153,11 +153,16 @@ def _browser_ids_of(rows: Slice, name: str, texts: list[str]) -> list[str]:
             out.append(text)
             continue
         text = strip_appendix(text.strip(), "fbc" if name == "fbc" else "fbp")
+        if not is_browser_id(text):  # no cookie of ours or Meta's: "undefined" would make strangers one
+            if text:
+                rows.note(row, f"unreadable:{name}")
+                kinds = scrub_text(text)[1]
+                if kinds:
+                    rows.take(row, [f"{name}:{kind}" for kind in kinds])
+                rows.tell("{place}['user_data']['" + name + "'] is no value of that cookie: it is left out", row)
+            out.append("")
+            continue
         clean, kinds = scrub_id(text)
-        if clean and (SEPARATOR in clean or not _browser_ids(clean + SEPARATOR)):
-            rows.note(row, f"bad:{name}")
-            clean, more = scrub_text(clean)  # no cookie of ours or Meta's, so that its digits are not spared either
-            kinds = (*kinds, *more)
         if kinds:
             rows.take(row, [f"{name}:{kind}" for kind in kinds])
         out.append(clean)

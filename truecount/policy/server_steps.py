@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from truecount.policy.calm import is_calm
+from truecount.policy.calm import restless
 from truecount.policy.consent import consent_of, fate_of, is_ldu, limit_row, without_names
+from truecount.policy.keys import NOTHING_TEXTS
 from truecount.policy.loose_json import is_true
 from truecount.policy.pages import clean_urls, landings_of
 from truecount.policy.scrub import scrub_text
 from truecount.policy.server_data import ids_of, scrubbed
-from truecount.policy.slices import SEPARATOR, Slice, values
+from truecount.policy.slices import Slice, values
 from truecount.policy.urls import fbc_of
 from truecount.vocabulary import Mark
 
@@ -37,11 +38,21 @@ def _take(rows: Slice, name: str, row: int, kinds: tuple[str, ...]) -> None:
 
 
 def read_event_ids(rows: Slice) -> None:
-    """Keep the event's id verbatim, and its name without contact data."""
+    """Keep the event's id verbatim, but for what programs write where there is none; and its name without contact data.
+
+    An id that strangers share would make their sales one.
+    """
     if "event_id" in rows.sent:
-        rows.columns["event_id"] = ids_of(rows, "event_id", rows.sent["event_id"])
+        ids = ids_of(rows, "event_id", rows.sent["event_id"])
+        if not NOTHING_TEXTS.isdisjoint(ids):
+            for row, text in enumerate(ids):
+                if text in NOTHING_TEXTS:
+                    ids[row] = ""
+                    rows.note(row, "nothing:event_id")
+                    rows.tell("{place}['event_id'] is " + f"{text!r}, which is no id: it is left out", row)
+        rows.columns["event_id"] = ids
     names = rows.columns["event_name"]
-    if not is_calm(SEPARATOR.join(set(names)).encode()):
+    if restless(list(set(names))):
         rows.columns["event_name"] = [scrubbed(rows, row, "event_name", name) for row, name in enumerate(names)]
 
 

@@ -127,6 +127,8 @@ def _looks_right(appendix: str) -> bool:
     return data[0] == 1 and data[2] <= 3
 
 
+is_browser_id: Final = re.compile(r"fb\.[0-9]{1,2}\.[0-9]{1,20}\.[^\s.\x00-\x1f\x7f]+").fullmatch
+"""Whether a text is a value of _fbp or _fbc without appendix: pixel.md §5 tells to take any other as absent."""
 _usable_fbclid: Final = re.compile(rf"[^\s.\x00-\x1f\x7f]{{1,{MAX_FBCLID}}}").fullmatch
 
 
