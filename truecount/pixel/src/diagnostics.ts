@@ -20,5 +20,5 @@ export function check(name: string, data: Pairs, hasId: boolean): void {
     if (!(+value >= 0)) bad("value", !value ? "missing" : +value < 0 ? "negative" : "no number");
     if (!/^[A-Z]{3}$/.test(currency)) bad("currency", currency ? "no ISO 4217 code in upper case" : "missing");
   }
-  if (!hasId && /\[event_?id]/i.test(Object.keys(data).join())) warn("An event ID was sent as custom data: pass {eventID: ...} behind it.");
+  if (!hasId && /\[event_?id]/i.test(Object.keys(data).join())) warn("The event ID is in the custom data, not behind it.");
 }

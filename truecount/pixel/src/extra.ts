@@ -14,6 +14,7 @@ const hooks: Hooks | undefined = ((window as any).fbq || {}).truecount;
 if (hooks && !hooks.pairs) {
   const asked = (name: string): boolean => hooks.what.split(/[\s,]+/).includes(name);
   const pairs: (() => Pairs)[] = [];
+  if (asked("handover")) pairs.push(handOver(hooks));
   if (asked("forms")) pairs.push(watchForms(hooks));
   if (asked("metadata")) {
     pairs.push(metadata);
@@ -22,7 +23,6 @@ if (hooks && !hooks.pairs) {
   hooks.pairs = () => Object.assign({}, ...pairs.map((of) => of()));
   if (asked("datalayer")) watchLayer(hooks);
   if (asked("attributes")) watchAttributes(hooks);
-  if (asked("handover")) handOver(hooks);
   const sources = ["gpc", "gcm", "tcf"].filter(asked);
   if (sources.length) watchConsent(hooks, sources); // last: what it lets go finds all of the above at work
   hooks.ready();

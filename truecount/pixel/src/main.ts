@@ -81,6 +81,7 @@ function sendLimited({ id }: Pixel, { name, page, time, data, id: eid }: Hit): v
 }
 
 function sendWhole(pixel: Pixel, hit: Hit): void {
+  const more = extra && extra.pairs && extra.pairs(); // which may bring cookies, too
   let ids: string[] = [];
   try {
     if (pixel.firstPartyCookies) ids = browserIds(click);
@@ -103,7 +104,7 @@ function sendWhole(pixel: Pixel, hit: Hit): void {
       sw: screen.width,
       sh: screen.height,
       ...ud,
-      ...(extra && extra.pairs && extra.pairs()),
+      ...more,
       v: VERSION,
       r: "stable",
       a: agentOf(pixel),
@@ -132,7 +133,7 @@ function view(): void {
 
 function track(to: Pixel[], custom: boolean, name: string, data: unknown, more: unknown): void {
   if (!to.length) return warn(`PIXEL_NOT_INITIALIZED: '${name}' was not sent.`);
-  if (!name || name.length > 50) warn(`Event name '${name}' is not 1 to 50 characters long.`);
+  if (!name || name.length > 50) warn(`Event name '${name}' has not 1 to 50 characters.`);
   if (!name) return;
   if (name === "PageView") {
     to = to.filter((pixel) => !pixel.viewed || isSet("allowDuplicatePageViews"));
@@ -198,8 +199,8 @@ function run(given: ArrayLike<unknown>): void {
     const [command, ...more] = Array.from(given) as any[];
     const tracks = /^track(Single|Shopify)?(Custom)?$/.exec(command);
     if (tracks) {
-      const id = tracks[1] && "" + more.shift();
-      const to = order.filter((pixel) => !id || pixel.id === id);
+      const id = tracks[1] && more.shift();
+      const to = order.filter((pixel) => !tracks[1] || pixel.id == id);
       track(to, !!tracks[2] || tracks[1] === "Shopify", more[0], more[1], more[2]);
     } else if (commands[command]) commands[command](...more);
     else warn(`Unknown command '${command}'.`);
@@ -235,7 +236,7 @@ function stub(): Fbq {
   return Object.assign(made, { push: made, loaded: true, version: "2.0" });
 }
 
-const fbq: Fbq = (page.fbq = page.fbq || stub());
+const fbq: Fbq = page.fbq || (page.fbq = stub()); // a trap on it would take an assignment for another library
 const earlier: Fbq = [fbq, page._fbq].find((one) => one && one.callMethod);
 const queue: ArrayLike<unknown>[] = (fbq.queue = fbq.queue || []);
 page._fbq = page._fbq || fbq;

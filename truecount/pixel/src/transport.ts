@@ -19,7 +19,7 @@ const mayLeave = (): boolean =>
   /^(click|submit|key|mouse|pointer|touch|page|before|unload|visib)/.test(((window.event || {}) as Event).type);
 
 const ask = (address: string, how: RequestInit): unknown =>
-  fetch(address, { mode: "no-cors", keepalive: true, ...how }).catch(() => 0);
+  fetch(address, { mode: "no-cors", ...how }).catch(() => 0);
 
 /** Send one hit, now. */
 export function send(address: string, pairs: Pairs, byBeacon: boolean): void {
@@ -28,11 +28,12 @@ export function send(address: string, pairs: Pairs, byBeacon: boolean): void {
   const body = new URLSearchParams(query({ ...pairs, rqm: "SB" }));
   if (!(byBeacon || !isShort || mayLeave()) || !(navigator.sendBeacon && navigator.sendBeacon(address, body))) {
     if (isShort) new Image().src = url; // a browser keeps what it is fetching
+    // Beacons and fetches that outlive the page share 64 kB: what is more than that goes while the page stays.
     else ask(address, { method: "POST", body, credentials: "include" });
   }
 }
 
 /** Send without cookies, referrer or anything else that tells who asks. */
 export function sendBare(address: string, pairs: Pairs): void {
-  ask(address + "?" + query(pairs), { credentials: "omit", referrerPolicy: "no-referrer" });
+  ask(address + "?" + query(pairs), { keepalive: true, credentials: "omit", referrerPolicy: "no-referrer" });
 }

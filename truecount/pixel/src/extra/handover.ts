@@ -1,6 +1,7 @@
 // Checkout on another domain: a link or form that leads to a declared one carries the two ids there, for five minutes.
 
 import { mint } from "../cookies";
+import type { Pairs } from "../types";
 import type { Hooks } from "./hooks";
 
 const cookie = (name: string): string => {
@@ -12,24 +13,31 @@ const FRESH_MS = 3e5;
 
 /**
  * Take the ids that a declared domain handed over in `_tc`, and take them out of the address: a link that is passed on,
- * or kept, must not make two people one. Nobody but those domains may tell a visitor who he is.
+ * or kept, must not make two people one. Nobody but those domains may tell a visitor who he is. They wait in memory
+ * until there is consent to send anything whole.
  */
-function takeOver(domains: string[]): void {
+function takeOver(domains: string[]): () => Pairs {
   const address = new URL(location.href);
   const [time, ...ids] = (address.searchParams.get("_tc") || "").split("~");
-  if (!time) return;
+  if (time) {
+    address.searchParams.delete("_tc");
+    History.prototype.replaceState.call(history, history.state, "", address.href);
+  }
   const from = document.referrer && new URL(document.referrer).hostname;
-  if (domains.some((domain) => from === domain || from.endsWith("." + domain)) && Date.now() - +time < FRESH_MS)
-    ["_fbp", "_fbc"].forEach((name, at) => {
-      if (/^fb\.\d+\.\d+\.[\w.-]{1,600}$/.test(ids[at]) && cookie(name) !== ids[at]) mint(name, () => ids[at]);
+  let due =
+    domains.some((domain) => from === domain || from.endsWith("." + domain)) && Date.now() - +time < FRESH_MS ? ids : [];
+  return () => {
+    due.forEach((id, at) => {
+      const name = ["_fbp", "_fbc"][at];
+      if (name && /^fb\.\d+\.\d+\.[\w.-]{1,600}$/.test(id) && cookie(name) !== id) mint(name, () => id);
     });
-  address.searchParams.delete("_tc");
-  History.prototype.replaceState.call(history, history.state, "", address.href);
+    due = [];
+    return {};
+  };
 }
 
-export function handOver(hooks: Hooks): void {
+export function handOver(hooks: Hooks): () => Pairs {
   const domains = (hooks.attributes.handover || "").split(/[\s,]+/).filter(Boolean);
-  if (!hooks.isRevoked()) takeOver(domains);
   const leads = (address: string): boolean => {
     const host = new URL(address, location.href).hostname;
     return host !== location.hostname && domains.some((domain) => host === domain || host.endsWith("." + domain));
@@ -65,4 +73,5 @@ export function handOver(hooks: Hooks): void {
     }
   };
   for (const kind of ["mousedown", "click", "auxclick", "keydown", "submit"]) addEventListener(kind, prepare, true);
+  return takeOver(domains);
 }
