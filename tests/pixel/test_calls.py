@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, urlsplit
 
+import pytest
 from playwright.sync_api import Request
 
 from tests.pixel.browser import COLLECTOR, ID, OTHER, SHOP, STUB, Hit, Visit
 from truecount.commands.snippet import TEXT
+
+pytestmark = pytest.mark.slow
 
 INIT = f"fbq('init','{ID}');"
 BOTH = f"{INIT}fbq('init','{OTHER}');"

@@ -18,7 +18,7 @@ export function watchClicks(seen: (data: Pairs) => void): void {
   );
 }
 
-const about = ({ id, name, tagName, type }: HTMLInputElement): object => ({ id, name, tag: tagName.toLowerCase(), type });
+const about = ({ id, name, tagName }: HTMLInputElement): object => ({ id, name, tag: tagName.toLowerCase() });
 
 function features(button: HTMLInputElement & HTMLAnchorElement): Pairs {
   const text = (button.innerText || (button.tagName === "INPUT" && button.value) || "").trim().slice(0, 120);
@@ -28,9 +28,12 @@ function features(button: HTMLInputElement & HTMLAnchorElement): Pairs {
       classList: button.className,
       destination: (button.href || "").split(/[?#]/)[0],
       innerText: text,
+      type: button.type,
     },
     buttonText: text,
-    formFeatures: [...((button.form || []) as HTMLInputElement[])].slice(0, 20).map(about),
+    formFeatures: [...((button.form || []) as HTMLInputElement[])]
+      .slice(0, 20)
+      .map((field) => ({ ...about(field), inputType: field.type })),
     pageFeatures: { title: document.title },
     parameters: [],
   });

@@ -2,6 +2,8 @@
 
 const LIFE_MS = 7776e6; // 90 days
 
+const labels = location.hostname.split(".");
+
 const read = (name: string): string => decodeURIComponent((document.cookie.match(`(?:^|; )${name}=([^;]*)`) || [])[1] || "");
 
 /** The parts of a value that can be read: fb, index, time, payload and perhaps an appendix; else none. */
@@ -10,20 +12,18 @@ const parts = (value: string): string[] =>
 
 /** Write at the domain of so many labels and one; at the host alone for -1. */
 function write(name: string, value: string, index: number, life = LIFE_MS): void {
-  const domain = location.hostname.split(".").slice(-index - 1).join(".");
+  const domain = labels.slice(-index - 1).join(".");
   document.cookie =
     `${name}=${encodeURIComponent(value)};expires=${new Date(Date.now() + life).toUTCString()};path=/;SameSite=Lax` +
     (index < 0 ? "" : ";domain=." + domain);
 }
 
-const indexes = (): number[] => location.hostname.split(".").map((_, index) => index);
-
-export const erase = (name: string): void => [-1, ...indexes()].forEach((index) => write(name, "", index, -1));
+export const erase = (name: string): void => [-1, ...labels.keys()].forEach((index) => write(name, "", index, -1));
 
 /** Write a new value at the widest domain that keeps it: public suffixes do not. "" where none does. */
 export function mint(name: string, make: (index: number) => string): string {
   erase(name); // one of the host alone would be read before the new one
-  for (const index of indexes()) {
+  for (const index of labels.keys()) {
     const value = make(index);
     write(name, value, index);
     if (read(name) === value) return value;

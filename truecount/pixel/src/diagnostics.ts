@@ -10,7 +10,8 @@ const STANDARD =
   /^(PageView|Add(PaymentInfo|To(Cart|Wishlist))|CompleteRegistration|Contact|CustomizeProduct|Donate|FindLocation|InitiateCheckout|Lead|Purchase|Schedule|Search|StartTrial|SubmitApplication|Subscribe|ViewContent)$/;
 
 /** Say what of an event looks wrong. It is sent all the same. */
-export function check(name: string, data: Pairs, hasId: boolean): void {
+export function check(data: Pairs): void {
+  const name = data.ev as string;
   if (!STANDARD.test(name)) warn(`You are sending a non-standard event '${name}'. Use trackCustom for it.`);
   const value = data["cd[value]"] as string;
   const currency = data["cd[currency]"] as string;
@@ -20,5 +21,4 @@ export function check(name: string, data: Pairs, hasId: boolean): void {
     if (!(+value >= 0)) bad("value", !value ? "missing" : +value < 0 ? "negative" : "no number");
     if (!/^[A-Z]{3}$/.test(currency)) bad("currency", currency ? "no ISO 4217 code in upper case" : "missing");
   }
-  if (!hasId && /\[event_?id]/i.test(Object.keys(data).join())) warn("The event ID is in the custom data, not behind it.");
 }

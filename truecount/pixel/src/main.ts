@@ -28,7 +28,7 @@ const tr = base + "/tr/";
 const all: Settings = { autoConfig: true, firstPartyCookies: true };
 /** Of these, each may stand on the script's element too: data-first-party-cookies="false". */
 const SETTINGS = /^(agent|autoConfig|consent|extra|firstPartyCookies|limited|transport)$/;
-const pixels: Record<string, Pixel> = {};
+const pixels: Record<string, Pixel> = Object.create(null);
 /** Those that are initialised, in their order. */
 const order: Pixel[] = [];
 /** What the second file finds and adds. */
@@ -51,13 +51,14 @@ const isSet = (flag: string): boolean => fbq[flag] === true || page.fbq[flag] ==
 // Hits
 
 /** An event as it is now: address, time and click id are those of the call. */
-function hitOf(to: Pixel[], name: string, data: Pairs, id?: unknown, url?: unknown): Hit {
+function hitOf(to: Pixel[], ev: string, data: Pairs, eid?: unknown, url?: unknown): Hit {
   try {
     click = clickId(location.href) || click || clickId(document.referrer);
   } catch (_) {
     // an address with a broken escape
   }
-  return { to, name, data, page: (url as string) || location.href, referrer: document.referrer, time: Date.now(), id };
+  const dl = (url as string) || location.href;
+  return { to, eid, first: { ev, dl, rl: document.referrer, if: window.top !== window, ts: Date.now(), ...data } };
 }
 
 /** Send a hit to its pixels; hold it back, or send what names nobody, while consent is denied. */
@@ -66,14 +67,14 @@ function deliver(hit: Hit): void {
   else hit.to.forEach((pixel) => (revoked ? sendLimited : sendWhole)(pixel, hit));
 }
 
-function sendLimited({ id }: Pixel, { name, page, time, data, id: eid }: Hit): void {
+function sendLimited({ id }: Pixel, { first, eid }: Hit): void {
   sendBare(tr, {
     id,
-    ev: name,
-    dl: page.split(/[?#]/)[0],
-    ts: time,
-    "cd[value]": data["cd[value]"],
-    "cd[currency]": data["cd[currency]"],
+    ev: first.ev,
+    dl: first.dl.split(/[?#]/)[0],
+    ts: first.ts,
+    "cd[value]": first["cd[value]"],
+    "cd[currency]": first["cd[currency]"],
     v: VERSION,
     consent: "denied",
     eid,
@@ -95,12 +96,7 @@ function sendWhole(pixel: Pixel, hit: Hit): void {
     tr,
     {
       id: pixel.id,
-      ev: hit.name,
-      dl: hit.page,
-      rl: hit.referrer,
-      if: window.top !== window,
-      ts: hit.time,
-      ...hit.data,
+      ...hit.first,
       sw: screen.width,
       sh: screen.height,
       ...ud,
@@ -115,9 +111,9 @@ function sendWhole(pixel: Pixel, hit: Hit): void {
       it: started,
       coo: false,
       ...options,
-      eid: hit.id,
-      es: hit.automatic,
-      tm: hit.automatic && 3,
+      eid: hit.eid,
+      es: hit.es,
+      tm: hit.es && 3,
     },
     all.transport === "beacon",
   );
@@ -125,7 +121,7 @@ function sendWhole(pixel: Pixel, hit: Hit): void {
 
 /** A view that no call of the page made. None is held twice for one address. */
 function view(): void {
-  if (order.length && !(revoked && held.some((hit) => hit.name === "PageView" && hit.page === location.href)))
+  if (order.length && !(revoked && held.some((hit) => hit.first.ev === "PageView" && hit.first.dl === location.href)))
     deliver(hitOf([...order], "PageView", {}));
 }
 
@@ -141,7 +137,7 @@ function track(to: Pixel[], custom: boolean, name: string, data: unknown, more: 
   }
   const { eventID, eventSourceUrl } = (more || {}) as Fields;
   const hit = hitOf(to, "" + name, pairsOf(data), eventID, eventSourceUrl);
-  if (!custom) check(name, hit.data, eventID != null);
+  if (!custom) check(hit.first);
   deliver(hit);
 }
 
@@ -166,7 +162,13 @@ function addUser(pixel: Pixel, user: unknown): void {
 function release(): void {
   const hits = held;
   held = [];
-  hits.forEach(deliver);
+  for (const hit of hits) {
+    try {
+      deliver(hit);
+    } catch (_) {
+      // one that can't be sent costs no other
+    }
+  }
 }
 
 function set(key: string, value: unknown, id: unknown): void {
@@ -178,6 +180,7 @@ function set(key: string, value: unknown, id: unknown): void {
 }
 
 const commands: Record<string, (...given: any[]) => void> = {
+  __proto__: null as any, // so that no name is known that every object has
   init,
   addPixelId: init,
   set,
@@ -272,11 +275,12 @@ function start(): void {
     },
   };
   for (const key of Object.keys(attributes)) if (SETTINGS.test(key)) run(["set", key, attributes[key] || true]);
+  hitOf(order, "", {}); // the landing's click id is known from now on, whatever becomes of the address
   drain(run);
   draining = false;
   watchClicks((data) => {
     const to = order.filter((pixel) => pixel.autoConfig);
-    if (to.length && !revoked) deliver({ ...hitOf(to, "SubscribedButtonClick", data), automatic: "automatic" });
+    if (to.length && !revoked) deliver({ ...hitOf(to, "SubscribedButtonClick", data), es: "automatic" });
   });
   watchPages(() => isSet("disablePushState") || view(), view);
 }

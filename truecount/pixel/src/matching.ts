@@ -19,7 +19,7 @@ function birthday(text: string): string {
 
 /** How a key's value, in lower case, is read before it is hashed; "" is none. The door maps names of places to codes. */
 const readers: Record<string, (text: string) => string> = {
-  em: (text) => (/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(text) ? text : ""),
+  em: (text) => (/^[^\s@]+@[^\s@]+\.[^\s@.]+$/.test(text) ? text : ""),
   ph: (text) => text.replace(/\D/g, "").replace(/^0+/, ""),
   fn: name,
   ln: name,

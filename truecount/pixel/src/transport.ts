@@ -4,7 +4,8 @@ import type { Pairs } from "./types";
 
 const LONGEST_URL = 2048;
 
-const encode = encodeURIComponent as (value: unknown) => string;
+/** Half a surrogate pair, as texts have that were cut, would throw. */
+const encode = (value: unknown): string => encodeURIComponent(("" + value).replace(/\p{Cs}/gu, "\ufffd"));
 const query = (pairs: Pairs): string =>
   Object.entries(pairs)
     .filter(([, value]) => value != null)

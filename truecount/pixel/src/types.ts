@@ -32,13 +32,9 @@ export interface Pixel extends Settings {
 /** An event as it was when the page called: what is held back keeps its page, its time and its id. */
 export interface Hit {
   to: Pixel[];
-  name: string;
-  /** cd[...] of custom data, in the order of its properties. */
-  data: Pairs;
-  page: string;
-  referrer: string;
-  time: number;
-  id?: unknown;
+  /** The pairs that were known then: ev, dl, rl, if, ts and custom data. */
+  first: Pairs & { ev: string; dl: string };
+  eid?: unknown;
   /** Set where we send it, and not a call of the page. */
-  automatic?: "automatic";
+  es?: "automatic";
 }

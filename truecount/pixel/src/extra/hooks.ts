@@ -13,7 +13,7 @@ export interface Hooks {
   /** Pairs that go with each hit that names a person's page. */
   pairs?: () => Pairs;
   run(call: unknown[]): void;
-  hitOf(to: Pixel[], name: string, data: Pairs): Hit;
+  hitOf(to: Pixel[], ev: string, data: Pairs): Hit;
   deliver(hit: Hit): void;
   hashes(user: Fields): Fields;
   isRevoked(): boolean;

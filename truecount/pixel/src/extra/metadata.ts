@@ -41,7 +41,7 @@ export function microdata(hooks: Hooks): void {
       "Schema.org": [],
       "JSON-LD": linked,
     };
-    hooks.deliver({ ...hooks.hitOf(to, "Microdata", pairsOf(data)), automatic: "automatic" });
+    hooks.deliver({ ...hooks.hitOf(to, "Microdata", pairsOf(data)), es: "automatic" });
   };
   const later = (): void => void setTimeout(collect, 500);
   if (document.readyState === "complete") later();
