@@ -167,9 +167,8 @@ def test_ids_are_handed_to_a_checkout_on_another_host_and_taken_out_of_its_addre
         attributes='data-extra="handover" data-handover="pay.example"',
     )
     (shop,) = visit.hits(1)
-    web.pages[
-        f"{PAY}/checkout"
-    ] = f"""<!doctype html><script src="{COLLECTOR}/truecount.js" data-extra="handover" data-handover="shop.example"></script>
+    web.pages[f"{PAY}/checkout"] = f"""<!doctype html>
+        <script src="{COLLECTOR}/truecount.js" data-extra="handover" data-handover="shop.example"></script>
         <script>fbq('init', '{ID}'); fbq('track', 'Purchase', {{value: 9, currency: 'INR'}})</script>"""
     visit.page.click("#go")
     visit.page.wait_for_url(f"{PAY}/checkout*")
