@@ -1,4 +1,4 @@
-"""One Chromium and one recording web a process of tests; a visitor of its own for each test."""
+"""One recording web a process of tests, one Chromium a module; a visitor of its own for each test."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ def whole_web() -> Iterator[Web]:
         yield web
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chrome(whole_web: Web) -> Iterator[Browser]:
+    """Of a module, not of the session: while Playwright is there its loop runs in this thread, and asyncio.run fails."""
     with browsing(whole_web.port) as browser:
         yield browser
 
