@@ -18,7 +18,7 @@ def whole_web() -> Iterator[Web]:
 
 @pytest.fixture(scope="module")
 def chrome(whole_web: Web) -> Iterator[Browser]:
-    """Of a module, not of the session: while Playwright is there its loop runs in this thread, and asyncio.run fails."""
+    """Of a module, not of the session: while Playwright is there its loop runs here, and asyncio.run would fail."""
     with browsing(whole_web.port) as browser:
         yield browser
 
