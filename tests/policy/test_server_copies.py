@@ -609,3 +609,15 @@ def test_of_a_limited_copy_no_free_words_stay_but_the_events_name() -> None:
     copy = keep_one(beside={"test_event_code": "erika", "partner_agent": "erika"}, consent="no", custom_data=custom)
     assert "erika" not in repr(copy).lower()
     assert copy.removed == ("custom_data:email",)
+
+
+def test_a_nul_in_an_id_goes_as_at_the_browser_door() -> None:
+    assert keep_one(event_id="or\0der-1").event_id == "order-1"
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1e300"])
+def test_a_number_that_no_float_tells_from_its_neighbours_is_no_id(number: str) -> None:
+    body = json.dumps({"data": [event(event_id="@")]}).replace('"@"', number)
+    with pytest.raises(RequestRefused) as refused:
+        keep_all(body_of_json(body.encode()), request())
+    assert refused.value.reason == Reason.BAD_SHAPE

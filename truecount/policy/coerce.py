@@ -48,6 +48,9 @@ def coerced(found: dict[str, Any], index: int) -> ServerEvent:
         elif key == "user_data":
             event.user_data = _user_data(value, index)
         elif key == "event_id":
+            if isinstance(value, float) and not abs(value) < 2**53:
+                # Too large to be told from others near it, or no number at all: strangers would share it.
+                raise at_event(Reason.BAD_SHAPE, index, key)
             event.event_id = _single(value, index, key)
         elif key == "event_time":
             # An object, an array or a flag is a wrong time, and told as one.

@@ -191,6 +191,9 @@ def ids_of(rows: Slice, name: str, column: Sequence[Any]) -> list[str]:
     except TypeError:
         texts = list(map(_text, column))
         joined = SEPARATOR.join(texts)
+    if "\0" in joined:  # no store keeps it, and the browser door takes it off too
+        texts = [text.replace("\0", "") for text in texts]
+        joined = joined.replace("\0", "")
     # Without one of these, and in ASCII, no e-mail can be in a text, however it is written.
     if "@" in joined or "%" in joined or "&" in joined or "\\" in joined or not joined.isascii():
         for row, text in enumerate(texts):
