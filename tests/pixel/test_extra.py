@@ -146,7 +146,27 @@ def test_a_tcf_tool_decides_by_purposes(visit: Visit, event: str, consents: str,
 def test_global_privacy_control_is_heard(visit: Visit, signal: str, sent: int) -> None:
     consenting(visit, f"Object.defineProperty(navigator, 'globalPrivacyControl', {{value: {signal}}})", "gpc")
     loaded(visit)
-    visit.hits(sent)
+    assert len(visit.hits(sent)) == sent
+
+
+def test_what_several_snippets_ask_for_begins_once_each(visit: Visit) -> None:
+    before = f"{READY} fbq('set', 'extra', 'datalayer'); fbq('set', 'extra', 'datalayer metadata');"
+    visit.open(before, attributes='data-extra="datalayer"')
+    loaded(visit)
+    visit.run("fbq('set', 'extra', 'datalayer attributes')")
+    visit.run("dataLayer.push({event: 'purchase', ecommerce: {transaction_id: 'T-1', value: 1, currency: 'INR'}})")
+    (purchase,) = visit.hits(1)
+    assert (purchase["eid"], purchase["pmd[title]"]) == ("T-1", "Shop")
+
+
+def test_a_source_that_is_asked_for_later_has_to_grant_too(visit: Visit) -> None:
+    consenting(visit, TCF, "gpc")
+    loaded(visit)
+    visit.hits(2)
+    visit.run("fbq('set', 'extra', 'tcf'); fbq('track', 'Contact')")
+    visit.hits(2)
+    visit.run("tell('tcloaded', {1: true, 7: true}, true)")
+    assert visit.hits(3)[-1]["ev"] == "Contact"
 
 
 def test_where_the_second_file_fails_nothing_that_needs_consent_is_ever_sent(visit: Visit, web: Web) -> None:

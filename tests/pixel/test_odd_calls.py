@@ -329,3 +329,9 @@ def test_45_a_held_event_that_cant_be_sent_does_not_stop_those_behind_it(visit: 
     visit.open(f"{{ {THROWING} fbq('consent', 'revoke'); {INIT} {bad} fbq('track', 'Purchase', {{value: 1}}) }}")
     visit.run("fbq('consent', 'grant')")
     assert "Purchase" in [hit["ev"] for hit in visit.settle()]
+
+
+def test_45_a_page_that_takes_fbq_away_can_still_change_its_address(visit: Visit) -> None:
+    visit.open(f"fbq('init', '{ID}')")
+    visit.run("window.fbq = undefined; history.pushState(0, '', '/next')")
+    assert visit.page.url == f"{SHOP}/next"

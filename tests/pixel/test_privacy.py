@@ -70,9 +70,8 @@ def test_nothing_is_sent_or_kept_before_consent_where_it_is_required(visit: Visi
 def test_limited_mode_sends_what_counts_and_nothing_that_names_a_person(visit: Visit, web: Web) -> None:
     shop(visit, 'data-consent="required" data-limited')
     hits = web.hits
-    assert [(hit["ev"], hit.get("eid")) for hit in hits] == [
-        ("PageView", None), ("AddToCart", None), ("Purchase", "order-9"), ("PageView", None),
-    ]  # fmt: skip
+    told = sorted((hit["ev"], hit.get("eid") or "") for hit in hits)  # requests overtake each other
+    assert told == [("AddToCart", ""), ("PageView", ""), ("PageView", ""), ("Purchase", "order-9")]
     allowed = {"id", "ev", "dl", "ts", "cd[value]", "cd[currency]", "v", "consent", "eid"}
     for hit in hits:
         assert set(hit.fields) <= allowed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final, Literal
 
 import msgspec
@@ -13,12 +12,10 @@ from truecount.policy.hit_columns import Column, HitColumns
 from truecount.policy.hits import PARTNER_FIELDS, Sort
 from truecount.policy.keys import digests
 from truecount.policy.scrub import scrub_id, scrub_text
-from truecount.policy.slices import SEPARATOR
-from truecount.policy.urls import fbc_of, is_browser_id, strip_appendix
+from truecount.policy.urls import are_browser_ids, fbc_of, is_browser_id, strip_appendix
 from truecount.policy.visitor import is_prefetch
 from truecount.vocabulary import DIGEST_KEYS, PLAIN_KEYS, Mark, Visitor
 
-_all_readable: Final = re.compile(rf"(?:fb\.[0-9]{{1,2}}\.[0-9]{{1,20}}\.[A-Za-z0-9_-]++{SEPARATOR})++").fullmatch
 _DIGEST: Final = frozenset(DIGEST_KEYS)
 _PLAIN: Final = frozenset(PLAIN_KEYS)
 _MARKS: Final = {
@@ -51,8 +48,7 @@ def _browser_ids(rows: HitColumns, name: Literal["fbp", "fbc"]) -> list[str] | N
     absent: Column = [None] * rows.n
     texts = [one or other or "" for one, other in zip(passed or absent, cookie or absent, strict=True)]
     present = [text for text in texts if text]
-    joined = SEPARATOR.join(present) + SEPARATOR
-    if not present or (joined.count(SEPARATOR) == len(present) and _all_readable(joined)):
+    if are_browser_ids(present):
         return texts
     for row, text in enumerate(texts):
         if text and not is_browser_id(text):  # the usual case has four parts, and nothing to take off

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import decimal
 import functools
-import math
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -49,8 +48,11 @@ def values_e4_of(values: Sequence[object]) -> list[int | None]:
             read = {price: value_e4_of(price) for price in prices}
             return [read[one] for one in values]
         floats: Sequence[float] = values  # type: ignore[assignment]
-        if max(floats) < 1e11 and min(floats) > -1e11 and not any(map(math.isnan, floats)):
-            near: list[int | None] = [round(value * SCALE) for value in floats]
+        if max(floats) < 1e11 and min(floats) > -1e11:
+            try:
+                near: list[int | None] = [round(value * SCALE) for value in floats]
+            except ValueError:  # NaN, which no bound keeps out
+                return list(map(value_e4_of, values))
             if [one / SCALE for one in near] == list(floats):  # type: ignore[operator]
                 return near
     return list(map(value_e4_of, values))

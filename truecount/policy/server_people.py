@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from truecount.policy.address import addresses_of, weak_column
@@ -12,8 +11,8 @@ from truecount.policy.keys import MUST_BE_HASHED, digests, is_hashed, md5s
 from truecount.policy.memo import Memo
 from truecount.policy.places import country_code
 from truecount.policy.scrub import scrub_id, scrub_text
-from truecount.policy.slices import SEPARATOR, Slice, values
-from truecount.policy.urls import is_browser_id, strip_appendix
+from truecount.policy.slices import Slice, values
+from truecount.policy.urls import are_browser_ids, is_browser_id, strip_appendix
 from truecount.policy.visitor import JUDGED
 from truecount.vocabulary import DIGEST_KEYS, PLAIN_KEYS, RARE_DIGEST_KEYS, Mark, Reason, Visitor
 
@@ -21,7 +20,6 @@ YEAR_US: Final = 31_556_952_000_000
 
 _country: Final[Memo[str]] = Memo(lambda text: country_code(text) if len(text) < 64 else "", most=4096, longest=64)
 _UNMARKED: Final = frozenset((Visitor.PERSON.value, Visitor.UNKNOWN.value))
-_browser_ids: Final = re.compile(rf"(?:fb\.[0-9]{{1,2}}\.[0-9]{{1,20}}\.[A-Za-z0-9_-]++{SEPARATOR})++").fullmatch
 
 
 def find_visitors(rows: Slice) -> None:
@@ -144,12 +142,11 @@ def keep_plain_keys(rows: Slice) -> None:
 
 def _browser_ids_of(rows: Slice, name: str, texts: list[str]) -> list[str]:
     present = texts if all(texts) else [text for text in texts if text]
-    joined = SEPARATOR.join(present)
-    if not present or (joined.count(SEPARATOR) < len(present) and _browser_ids(joined + SEPARATOR)):
+    if are_browser_ids(present):
         return texts
     out = []
     for row, text in enumerate(texts):
-        if not text or (SEPARATOR not in text and _browser_ids(text + SEPARATOR)):
+        if not text or are_browser_ids([text]):
             out.append(text)
             continue
         text = strip_appendix(text.strip(), "fbc" if name == "fbc" else "fbp")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 from urllib.parse import unquote_plus
+
+from truecount.policy.slices import SEPARATOR
 
 CLICK_ID_OWNERS: Final = {
     "fbclid": "facebook",
@@ -129,6 +132,15 @@ def _looks_right(appendix: str) -> bool:
 
 is_browser_id: Final = re.compile(r"fb\.[0-9]{1,2}\.[0-9]{1,20}\.[^\s.\x00-\x1f\x7f]+").fullmatch
 """Whether a text is a value of _fbp or _fbc without appendix: pixel.md §5 tells to take any other as absent."""
+_browser_ids: Final = re.compile(rf"(?:fb\.[0-9]{{1,2}}\.[0-9]{{1,20}}\.[A-Za-z0-9_-]++{SEPARATOR})++").fullmatch
+
+
+def are_browser_ids(texts: Sequence[str]) -> bool:
+    """Whether each text is a browser id of usual letters, in one look at all of them; True for none."""
+    joined = SEPARATOR.join(texts) + SEPARATOR
+    return not texts or (joined.count(SEPARATOR) == len(texts) and _browser_ids(joined) is not None)
+
+
 _usable_fbclid: Final = re.compile(rf"[^\s.\x00-\x1f\x7f]{{1,{MAX_FBCLID}}}").fullmatch
 
 

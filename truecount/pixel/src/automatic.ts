@@ -1,6 +1,7 @@
 // Events that no call of the page makes: button clicks, and views of a page that changes without loading.
 
 import { pairsOf } from "./data";
+import { safely } from "./safely";
 import type { Pairs } from "./types";
 
 const BUTTONS = "button,[type=submit],[type=button],[role=button],a[class*=btn],a[class*=button]";
@@ -45,7 +46,7 @@ export function watchPages(seen: () => void, restored: () => void): void {
   const look = (): void => {
     if (location.href !== last) {
       last = location.href;
-      seen();
+      safely(seen); // within the page's own call
     }
   };
   for (const method of ["pushState", "replaceState"] as const) {

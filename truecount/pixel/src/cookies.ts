@@ -4,7 +4,7 @@ const LIFE_MS = 7776e6; // 90 days
 
 const labels = location.hostname.split(".");
 
-const read = (name: string): string => decodeURIComponent((document.cookie.match(`(?:^|; )${name}=([^;]*)`) || [])[1] || "");
+export const read = (name: string): string => decodeURIComponent((document.cookie.match(`(?:^|; )${name}=([^;]*)`) || [])[1] || "");
 
 /** The parts of a value that can be read: fb, index, time, payload and perhaps an appendix; else none. */
 const parts = (value: string): string[] =>

@@ -3,7 +3,7 @@
 import type { Pairs } from "./types";
 
 export function warn(text: string): void {
-  console.warn("[Truecount Pixel] - " + text);
+  console.warn("[Truecount] " + text);
 }
 
 const STANDARD =
@@ -12,7 +12,7 @@ const STANDARD =
 /** Say what of an event looks wrong. It is sent all the same. */
 export function check(data: Pairs): void {
   const name = data.ev as string;
-  if (!STANDARD.test(name)) warn(`You are sending a non-standard event '${name}'. Use trackCustom for it.`);
+  if (!STANDARD.test(name)) warn(`You are sending a non-standard event '${name}'. Use trackCustom.`);
   const value = data["cd[value]"] as string;
   const currency = data["cd[currency]"] as string;
   const bad = (parameter: string, why: string): void =>

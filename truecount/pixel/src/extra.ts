@@ -11,19 +11,25 @@ import type { Pairs } from "./types";
 
 const hooks: Hooks | undefined = ((window as any).fbq || {}).truecount;
 
-if (hooks && !hooks.pairs) {
-  const asked = (name: string): boolean => hooks.what.split(/[\s,]+/).includes(name);
+if (hooks && !hooks.start) {
   const pairs: (() => Pairs)[] = [];
-  if (asked("handover")) pairs.push(handOver(hooks));
-  if (asked("forms")) pairs.push(watchForms(hooks));
-  if (asked("metadata")) {
-    pairs.push(metadata);
-    microdata(hooks);
-  }
+  const begun = new Set<string>();
   hooks.pairs = () => Object.assign({}, ...pairs.map((of) => of()));
-  if (asked("datalayer")) watchLayer(hooks);
-  if (asked("attributes")) watchAttributes(hooks);
-  const sources = ["gpc", "gcm", "tcf"].filter(asked);
-  if (sources.length) watchConsent(hooks, sources); // last: what it lets go finds all of the above at work
-  hooks.ready();
+  hooks.start = () => {
+    // Each once, however many snippets of a page ask for it: two mappings would count each sale twice.
+    const asked = hooks.what.split(/[\s,]+/).filter((name) => !begun.has(name) && begun.add(name));
+    const isAsked = (name: string): boolean => asked.includes(name);
+    if (isAsked("handover")) pairs.push(handOver(hooks));
+    if (isAsked("forms")) pairs.push(watchForms(hooks));
+    if (isAsked("metadata")) {
+      pairs.push(metadata);
+      microdata(hooks);
+    }
+    if (isAsked("datalayer")) watchLayer(hooks);
+    if (isAsked("attributes")) watchAttributes(hooks);
+    const sources = ["gpc", "gcm", "tcf"].filter(isAsked);
+    if (sources.length) watchConsent(hooks, sources); // last: what it lets go finds all of the above at work
+    hooks.ready();
+  };
+  hooks.start();
 }

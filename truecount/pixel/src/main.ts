@@ -9,6 +9,7 @@ import { pairsOf } from "./data";
 import { check, warn } from "./diagnostics";
 import type { Hooks } from "./extra/hooks";
 import { hashes } from "./matching";
+import { safely } from "./safely";
 import { send, sendBare } from "./transport";
 import type { Fbq, Fields, Hit, Pairs, Pixel, Settings } from "./types";
 
@@ -52,11 +53,9 @@ const isSet = (flag: string): boolean => fbq[flag] === true || page.fbq[flag] ==
 
 /** An event as it is now: address, time and click id are those of the call. */
 function hitOf(to: Pixel[], ev: string, data: Pairs, eid?: unknown, url?: unknown): Hit {
-  try {
-    click = clickId(location.href) || click || clickId(document.referrer);
-  } catch (_) {
-    // an address with a broken escape
-  }
+  safely(() => {
+    click = clickId(location.href) || click || clickId(document.referrer); // where an escape is broken it throws
+  });
   const dl = (url as string) || location.href;
   return { to, eid, first: { ev, dl, rl: document.referrer, if: window.top !== window, ts: Date.now(), ...data } };
 }
@@ -84,11 +83,9 @@ function sendLimited({ id }: Pixel, { first, eid }: Hit): void {
 function sendWhole(pixel: Pixel, hit: Hit): void {
   const more = extra && extra.pairs && extra.pairs(); // which may bring cookies, too
   let ids: string[] = [];
-  try {
-    if (pixel.firstPartyCookies) ids = browserIds(click);
-  } catch (_) {
-    // a page that may have no cookies
-  }
+  safely(() => {
+    if (pixel.firstPartyCookies) ids = browserIds(click); // a frame without cookies throws
+  });
   const { fbp, fbc, ...user } = pixel.user;
   const ud: Pairs = {};
   for (const key of Object.keys(user)) ud[`ud[${key}]`] = user[key];
@@ -128,8 +125,8 @@ function view(): void {
 // Calls
 
 function track(to: Pixel[], custom: boolean, name: string, data: unknown, more: unknown): void {
-  if (!to.length) return warn(`PIXEL_NOT_INITIALIZED: '${name}' was not sent.`);
-  if (!name || name.length > 50) warn(`Event name '${name}' has not 1 to 50 characters.`);
+  if (!to.length) return warn(`PIXEL_NOT_INITIALIZED: ${name}`);
+  if (!name || name.length > 50) warn(`Event name '${name}': 1-50 characters.`);
   if (!name) return;
   if (name === "PageView") {
     to = to.filter((pixel) => !pixel.viewed || isSet("allowDuplicatePageViews"));
@@ -142,9 +139,9 @@ function track(to: Pixel[], custom: boolean, name: string, data: unknown, more: 
 }
 
 function init(id: unknown, user?: unknown, more?: unknown): void {
-  if (!/^\d+$/.test(id as string)) return warn(`Invalid PixelID: ${id}.`);
+  if (!/^\d+$/.test(id as string)) return warn(`Invalid PixelID: ${id}`);
   const pixel = pixelOf(id);
-  if (pixel.on) warn(`Duplicate Pixel ID: ${id}.`);
+  if (pixel.on) warn(`Duplicate Pixel ID: ${id}`);
   else order.push(pixel);
   pixel.on = true;
   addUser(pixel, user);
@@ -162,13 +159,7 @@ function addUser(pixel: Pixel, user: unknown): void {
 function release(): void {
   const hits = held;
   held = [];
-  for (const hit of hits) {
-    try {
-      deliver(hit);
-    } catch (_) {
-      // one that can't be sent costs no other
-    }
-  }
+  for (const hit of hits) safely(() => deliver(hit)); // one that can't be sent costs no other
 }
 
 function set(key: string, value: unknown, id: unknown): void {
@@ -176,7 +167,7 @@ function set(key: string, value: unknown, id: unknown): void {
   else if (key === "extra") load("" + value);
   else if (SETTINGS.test(key)) (id == null ? all : pixelOf(id))[key as keyof Settings] = value !== "false" && value;
   else if (/^user_?data$/i.test(key)) (id == null ? order : [pixelOf(id)]).forEach((pixel) => addUser(pixel, value));
-  else if (key !== "shopifySandboxContext") warn(`Unknown setting '${key}'.`);
+  else if (key !== "shopifySandboxContext") warn(`Unknown setting '${key}'`);
 }
 
 const commands: Record<string, (...given: any[]) => void> = {
@@ -185,7 +176,7 @@ const commands: Record<string, (...given: any[]) => void> = {
   addPixelId: init,
   set,
   consent: (said, forgetting) => {
-    if (!/^(grant|revoke)$/.test(said)) return warn(`INVALID_CONSENT_ACTION: '${said}'.`);
+    if (!/^(grant|revoke)$/.test(said)) return warn(`INVALID_CONSENT_ACTION: ${said}`);
     revoked = said === "revoke";
     if (!revoked) release();
     else if (forgetting) ["_fbp", "_fbc", "_fbleid"].forEach(erase);
@@ -198,7 +189,7 @@ const commands: Record<string, (...given: any[]) => void> = {
 };
 
 function run(given: ArrayLike<unknown>): void {
-  try {
+  safely(() => {
     const [command, ...more] = Array.from(given) as any[];
     const tracks = /^track(Single|Shopify)?(Custom)?$/.exec(command);
     if (tracks) {
@@ -206,10 +197,8 @@ function run(given: ArrayLike<unknown>): void {
       const to = order.filter((pixel) => !tracks[1] || pixel.id == id);
       track(to, !!tracks[2] || tracks[1] === "Shopify", more[0], more[1], more[2]);
     } else if (commands[command]) commands[command](...more);
-    else warn(`Unknown command '${command}'.`);
-  } catch (_) {
-    // never into the page
-  }
+    else warn(`Unknown command '${command}'`);
+  });
 }
 
 // The second file
@@ -220,6 +209,11 @@ function run(given: ArrayLike<unknown>): void {
  */
 function load(what: string): void {
   revoked = revoked || /gcm|tcf|gpc/.test(what);
+  if (extra) {
+    extra.what += " " + what;
+    if (extra.start) extra.start();
+    return;
+  }
   waiting = /handover/.test(what);
   const ready = (): void => {
     waiting = false;

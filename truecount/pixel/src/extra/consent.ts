@@ -7,12 +7,16 @@ import type { Hooks } from "./hooks";
 
 type Told = (granted: boolean) => void;
 
+/** What each source that was asked for has said; undefined until it has. */
+const granted = new Map<string, boolean | undefined>();
+let last: boolean | undefined;
+
 export function watchConsent(hooks: Hooks, sources: string[]): void {
-  const granted: Record<string, boolean> = {};
-  let last: boolean | undefined;
+  for (const source of sources) granted.set(source, undefined);
+  last = undefined; // one more is asked, and revokes until it has spoken
   const told = (source: string): Told => (yes) => {
-    granted[source] = yes;
-    const all = sources.every((one) => granted[one]);
+    granted.set(source, yes);
+    const all = [...granted.values()].every(Boolean);
     if (all !== last) hooks.run(["consent", all ? "grant" : "revoke"]);
     last = all;
   };

@@ -1,13 +1,8 @@
 // Checkout on another domain: a link or form that leads to a declared one carries the two ids there, for five minutes.
 
-import { mint } from "../cookies";
+import { mint, read } from "../cookies";
 import type { Pairs } from "../types";
 import type { Hooks } from "./hooks";
-
-const cookie = (name: string): string => {
-  const found = document.cookie.match(`(?:^|; )${name}=([^;]*)`);
-  return found ? decodeURIComponent(found[1]) : "";
-};
 
 const FRESH_MS = 3e5;
 
@@ -29,7 +24,7 @@ function takeOver(domains: string[]): () => Pairs {
   return () => {
     due.forEach((id, at) => {
       const name = ["_fbp", "_fbc"][at];
-      if (name && /^fb\.\d+\.\d+\.[\w.-]{1,600}$/.test(id) && cookie(name) !== id) mint(name, () => id);
+      if (name && /^fb\.\d+\.\d+\.[\w.-]{1,600}$/.test(id) && read(name) !== id) mint(name, () => id);
     });
     due = [];
     return {};
@@ -42,10 +37,10 @@ export function handOver(hooks: Hooks): () => Pairs {
     const host = new URL(address, location.href).hostname;
     return host !== location.hostname && domains.some((domain) => host === domain || host.endsWith("." + domain));
   };
-  const ids = (): string => [Date.now(), cookie("_fbp"), cookie("_fbc")].join("~");
+  const ids = (): string => [Date.now(), read("_fbp"), read("_fbc")].join("~");
   const prepare = (event: Event): void => {
     try {
-      if (hooks.isRevoked() || !cookie("_fbp")) return;
+      if (hooks.isRevoked() || !read("_fbp")) return;
       const target = event.composedPath()[0] as Element;
       const link = target.closest<HTMLAnchorElement>("a[href],area[href]");
       const form = event.type === "submit" ? (target.closest("form") as HTMLFormElement | null) : null;

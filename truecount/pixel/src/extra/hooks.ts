@@ -3,8 +3,10 @@
 import type { Fields, Hit, Pairs, Pixel } from "../types";
 
 export interface Hooks {
-  /** The names that the page asked for. */
+  /** The names that the page asked for, so far. */
   what: string;
+  /** Begin what was asked for since the last call; there once the second file is. */
+  start?(): void;
   /** data-attributes of the script's element. */
   attributes: DOMStringMap;
   order: Pixel[];

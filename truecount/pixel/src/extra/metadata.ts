@@ -29,7 +29,7 @@ export function microdata(hooks: Hooks): void {
       try {
         linked.push(JSON.parse(one.textContent || ""));
       } catch (_) {
-        console.warn("[Truecount Pixel] - JSON-LD of this page can't be read.");
+        console.warn("[Truecount] - JSON-LD of this page can't be read.");
       }
     });
     const to = hooks.order.filter((pixel) => pixel.autoConfig);
