@@ -126,7 +126,7 @@ function view(): void {
 
 function track(to: Pixel[], custom: boolean, name: string, data: unknown, more: unknown): void {
   if (!to.length) return warn(`PIXEL_NOT_INITIALIZED: ${name}`);
-  if (!name || name.length > 50) warn(`Event name '${name}': 1-50 characters.`);
+  if (!name || name.length > 50) warn(`Event name '${name}': 1-50 characters`);
   if (!name) return;
   if (name === "PageView") {
     to = to.filter((pixel) => !pixel.viewed || isSet("allowDuplicatePageViews"));
@@ -167,7 +167,7 @@ function set(key: string, value: unknown, id: unknown): void {
   else if (key === "extra") load("" + value);
   else if (SETTINGS.test(key)) (id == null ? all : pixelOf(id))[key as keyof Settings] = value !== "false" && value;
   else if (/^user_?data$/i.test(key)) (id == null ? order : [pixelOf(id)]).forEach((pixel) => addUser(pixel, value));
-  else if (key !== "shopifySandboxContext") warn(`Unknown setting '${key}'`);
+  else if (key !== "shopifySandboxContext") warn(`Unknown setting ${key}`);
 }
 
 const commands: Record<string, (...given: any[]) => void> = {
