@@ -79,7 +79,7 @@ class View:
         return self._found
 
     def page(self, name: str, status: int = 200, user: dict[str, str] | None = None, **more: Any) -> Answer:
-        """A page of this name. `user` is what the shop knows of the person, told to the pixel where that is agreed to."""
+        """A page of this name. `user` is what the shop knows of the person, told to the pixel where it is agreed to."""
         visitor = self.visitor
         self.site.pages += 1
         text = PAGES.get_template(name).render(
@@ -401,7 +401,9 @@ def _whole(text: str) -> int | None:
 def _back(request: Asked) -> str:
     """The page of this site that a form was on."""
     came = urlsplit(request.headers.get("referer", ""))
-    return quote(came.path or "/", safe="/") if came.netloc == request.headers.get("host") else "/"
+    if came.netloc != request.headers.get("host"):
+        return "/"
+    return "/" + quote(came.path.lstrip("/"), safe="/%") + (f"?{came.query}" if came.query else "")
 
 
 def _lines(lines: dict[str, int]) -> list[dict[str, Any]]:

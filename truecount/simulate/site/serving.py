@@ -20,12 +20,13 @@ PAY: Final = "beanpay.localhost"
 
 
 def listening(port: int) -> socket.socket:
-    """A socket on the loopback's port; 0 takes a free one. OSError when it is taken."""
+    """A socket on the loopback's port; 0 takes a free one. OSError or OverflowError when there is none."""
     found = socket.socket()
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind(("127.0.0.1", port))
-    except OSError:
+        found.listen(128)  # who comes before the site is ready waits
+    except (OSError, OverflowError):
         found.close()
         raise
     return found

@@ -9,7 +9,7 @@ import msgspec
 from truecount.simulate.books import money
 from truecount.simulate.brewbeans import CURRENCY
 
-SIZES: Final = (("250", "250 g", 100), ("500", "500 g", 190), ("1000", "1 kg", 360))
+SIZES: Final = (("250", "250\u00a0g", 100), ("500", "500\u00a0g", 190), ("1000", "1\u00a0kg", 360))
 """Code, words, percent of the small bag's price."""
 GRINDS: Final = ("whole beans", "filter", "espresso")
 
