@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from tests.simulate.shopper import Shopper, browsing
 from tests.system import Shop, System, wait_until
 from truecount.simulate import sdk
 from truecount.simulate.site.app import Site
+from truecount.simulate.site.asks import ASKS
 from truecount.simulate.site.serving import listening, serving_site
+from truecount.vocabulary import STANDARD_EVENTS
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +68,9 @@ def sale(system: System, shop: Shop, order: str, copies: int) -> dict[str, Any]:
     row = system.events(shop)["Purchase"]
     assert (row["copies"], row["actions"]) == (copies, 1)
     assert row["value"] == {"INR": "2088.00"}
+    assert json.loads(system.cli("explain", shop.id, "Purchase", order, "--format", "json")) == found
+    told = system.cli("explain", shop.id, "Purchase", order)
+    assert all(f"{copy['verdict']}" in told and copy["rule"] in told for copy in found["copies"])
     return dict(found)
 
 
@@ -190,6 +196,97 @@ def test_consent_withdrawn_before_a_late_report_leaves_holds_for_it(
     found = sale(system, shop, order, 3)  # the page that was shown again after the withdrawal told the order again
     told = sorted((copy["source"], bool(copy["match_keys"])) for copy in found["copies"])
     assert told == [("browser", False), ("browser", True), ("server", False)]
+
+
+EVERYTHING = (
+    *("PageView", "ViewContent", "Search", "FindLocation", "CustomizeProduct", "AddToWishlist", "AddToCart", "Contact"),
+    *("InitiateCheckout", "AddPaymentInfo", "Purchase", "Lead", "CompleteRegistration", "StartTrial", "Subscribe"),
+    *("Schedule", "SubmitApplication", "Donate", "ViewCategory"),
+)
+BY_BOTH = ("AddToWishlist", "AddToCart", "InitiateCheckout", "Purchase", *(ask.event for ask in ASKS))
+
+
+def test_a_walk_through_the_whole_shop_tells_every_standard_event_and_each_once(
+    system: System, shop: Shop, shopper: Shopper
+) -> None:
+    page = shopper.page
+    shopper.go("/")
+    shopper.press("Accept")
+    page.get_by_label("Search the shop").fill("plum")
+    page.get_by_label("Search the shop").press("Enter")
+    page.wait_for_url("**/search?q=plum")
+    shopper.go("/plans")
+    shopper.go("/cafes?city=Kochi")
+    shopper.go("/contact")
+    page.evaluate("document.querySelectorAll('[data-tc-event]').forEach((link) => link.removeAttribute('href'))")
+    page.get_by_text("Write to us").click()
+    for ask in ASKS:
+        shopper.go(f"/ask/{ask.slug}")
+        for field in ask.fields:
+            if not field.options:
+                page.get_by_label(field.label).fill("asha@example.com" if field.type == "email" else "98450 12345")
+        shopper.press(ask.button)
+        page.get_by_text(ask.thanks).wait_for()
+    shopper.go("/beans/araku-valley")
+    page.get_by_label("Ground for").select_option("espresso")
+    shopper.press("Keep it in mind")
+    page.get_by_text("We keep it in mind for you.").wait_for()
+    shopper.fill_cart()
+    shopper.check_out()
+    shopper.pay()
+
+    def look() -> Any:
+        found = system.events(shop)
+        return (
+            found
+            if all(found.get(name, {}).get("both") for name in BY_BOTH) and set(EVERYTHING) <= set(found)
+            else None
+        )
+
+    found = wait_until(look, "every event")
+    assert set(STANDARD_EVENTS) <= set(found)
+    assert set(found) == {*EVERYTHING, "SubscribedButtonClick"}
+    for name in BY_BOTH:
+        assert (found[name]["actions"], found[name]["both"], found[name]["copies"]) == (1, 1, 2), name
+    for name in ("Search", "FindLocation", "Contact", "CustomizeProduct", "AddPaymentInfo"):
+        assert (found[name]["actions"], found[name]["browser_only"]) == (1, 1), name
+    assert found["StartTrial"]["refused"] == 0
+    assert found["Donate"]["value"] == {"INR": "250.00"}
+    page.reload()
+    page.wait_for_load_state()
+    wait_until(lambda: system.events(shop)["Purchase"]["copies"] == 3, "the reloaded page's copy")
+    assert system.events(shop)["Purchase"]["actions"] == 1
+
+
+LATE = "20 seconds later"
+AT_ONCE = "at once"
+
+
+@pytest.mark.parametrize(
+    ("server", "ids", "row"),
+    [
+        ("twice, as after a retry", "the same on both sides", {"copies": 3, "actions": 1, "both": 1}),
+        ("never", "the same on both sides", {"copies": 1, "actions": 1, "browser_only": 1}),
+        # Without an id a server's copy is taken for what the browser has told before it (key B), never after it.
+        (LATE, "the page sends none", {"copies": 2, "actions": 1, "both": 1}),
+        (LATE, "the server sends none", {"copies": 2, "actions": 1, "both": 1}),
+        (AT_ONCE, "the page sends none", {"copies": 2, "actions": 2, "both": 0}),
+    ],
+)
+def test_what_the_lab_lets_go_wrong_is_counted_by_the_rules(
+    system: System, shop: Shop, shopper: Shopper, server: str, ids: str, row: dict[str, int]
+) -> None:
+    shopper.lab(server, ids)
+    shopper.press("Accept")
+    shopper.fill_cart()
+    shopper.check_out()
+    shopper.pay()
+    if server == LATE:
+        wait_until(lambda: system.copies(shop) == 1, "the browser's copy")
+        shopper.site.outbox.close()  # sends what waits
+    wait_until(lambda: system.copies(shop) == row["copies"], f"{row['copies']} copies")
+    found = system.events(shop)["Purchase"]
+    assert {name: found[name] for name in row} == row
 
 
 LIMITED = {"id", "ev", "dl", "ts", "cd[value]", "cd[currency]", "v", "consent", "eid"}
