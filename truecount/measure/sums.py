@@ -55,6 +55,16 @@ def sum_up(actions: Actions, bare_names: Sequence[str], edges: Sequence[int] = O
     Of copies without an id only those of `bare_names` are looked at: each other one is an action by itself, which the
     profile counts already. `edges` are the beginnings of the buckets, ascending, the first at or before the range.
     """
+    if settle(actions, bare_names, edges):
+        actions.put("sums", "sums_of_special", PACKAGE, edges=list(edges))
+    for name, currency, bucket, *numbers in actions.rows("sums", PACKAGE):
+        yield Sum(str(name), str(currency), int(bucket), *map(int, numbers))
+
+
+def settle(actions: Actions, bare_names: Sequence[str] = (), edges: Sequence[int] = ONE_BUCKET) -> bool:
+    """Add up what needs no closer look, and resolve all else in the pool, after `want_all`: statements can read
+    `listed` then. True when there is something in the pool.
+    """
     actions.put("sums", "sums_of_ids", PACKAGE, edges=list(edges))
     if bare_names:
         actions.put("sums", "sums_of_bare", PACKAGE, edges=list(edges), bare_names=list(bare_names))
@@ -64,10 +74,9 @@ def sum_up(actions: Actions, bare_names: Sequence[str], edges: Sequence[int] = O
     if int(long[0][0] or 0):
         actions.put("wanted", "wanted_long")
         actions.fill(2)
-    if actions.resolve():
-        actions.need("amended")
-        if actions.count("originals"):
-            actions.put("amended", "amended")
-        actions.put("sums", "sums_of_special", PACKAGE, edges=list(edges))
-    for name, currency, bucket, *numbers in actions.rows("sums", PACKAGE):
-        yield Sum(str(name), str(currency), int(bucket), *map(int, numbers))
+    is_resolved = actions.resolve()
+    actions.need("resolved")
+    actions.need("amended")
+    if is_resolved and actions.count("originals"):
+        actions.put("amended", "amended")
+    return is_resolved

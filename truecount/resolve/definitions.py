@@ -23,6 +23,7 @@ DEFINITIONS: Final = (
     "plain",
     "special",
     "verdicts",
+    "listed",
     "keyed",
     "values_of_keys",
     "amendments",

@@ -11,7 +11,9 @@ select
     bitAnd(marks, 32) != 0 as limited,
     value_e4,
     transform(currency, {currencies:Array(String)}, {units:Array(UInt64)}, toUInt64(0)) as unit,
-    event_time_ms
+    event_time_ms,
+    place as kept_place,
+    class != 0 or (fbp = '' and empty(external_id)) as keyless
 from counted
 where event_id = '' and source != 'offline'
     and (

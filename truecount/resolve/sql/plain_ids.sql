@@ -13,7 +13,9 @@ select
     bitAnd(common_marks, 32) != 0 and (browser_copies = 0 or browser_copies = copies) as limited,
     if(low >= 9223372036854775808, toInt64(toUInt64(bitShiftRight(kept, 64))), null) as value_e4,
     bitAnd(bitShiftRight(low, 48), 32767) as unit,
-    toInt64(bitAnd(low, 281474976710655)) - 140737488355328 as event_time_ms
+    toInt64(bitAnd(low, 281474976710655)) - 140737488355328 as event_time_ms,
+    toUInt128(bitShiftRight(kept, 128)) as kept_place,
+    0 as keyless
 from
 (
     select *, toUInt64(kept) as low

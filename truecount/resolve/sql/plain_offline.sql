@@ -11,7 +11,9 @@ select
     bitAnd(common_marks, 32) != 0 and (browser_copies = 0 or browser_copies = copies) as limited,
     if(low >= 9223372036854775808, toInt64(toUInt64(bitShiftRight(kept, 64))), null) as value_e4,
     bitAnd(bitShiftRight(low, 48), 32767) as unit,
-    toInt64(bitAnd(low, 281474976710655)) - 140737488355328 as event_time_ms
+    toInt64(bitAnd(low, 281474976710655)) - 140737488355328 as event_time_ms,
+    toUInt128(bitShiftRight(kept, 128)) as kept_place,
+    0 as keyless
 from
 (
     select *, toUInt64(kept) as low
@@ -43,7 +45,9 @@ select
     bitAnd(marks, 32) != 0 as limited,
     value_e4,
     transform(currency, {currencies:Array(String)}, {units:Array(UInt64)}, toUInt64(0)) as unit,
-    event_time_ms
+    event_time_ms,
+    place as kept_place,
+    1 as keyless
 from offline
 where offline_key = ''
     and (

@@ -1,0 +1,2 @@
+-- Copies by their places.
+select arrayJoin({places:Array(UInt128)}) as place
