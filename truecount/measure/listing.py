@@ -94,7 +94,7 @@ def listing(
     last = shown[-1] if len(rows) > limit else None
     return Listing(
         actions=sum(int(n) for _, n, _ in sums),
-        value={str(currency): money(int(value)) for currency, _, value in sorted(sums) if currency},
+        value={str(currency): money(int(value)) for currency, _, value in sorted(map(tuple, sums)) if currency},
         rows=[_action(row, copies.get(int(row[3]), ())) for row in shown],
         after=f"{int(last[10])}.{int(last[3]):x}" if last else None,
     )

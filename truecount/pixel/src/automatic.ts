@@ -13,7 +13,7 @@ export function watchClicks(seen: (data: Pairs) => void): void {
     (event) => {
       const target = event.composedPath()[0] as Element;
       const button = target.closest && target.closest<HTMLInputElement & HTMLAnchorElement>(BUTTONS);
-      if (button) seen(features(button));
+      if (button) safely(() => seen(features(button)));
     },
     true,
   );
@@ -22,17 +22,19 @@ export function watchClicks(seen: (data: Pairs) => void): void {
 const about = ({ id, name, tagName }: HTMLInputElement): object => ({ id, name, tag: tagName.toLowerCase() });
 
 function features(button: HTMLInputElement & HTMLAnchorElement): Pairs {
-  const text = (button.innerText || (button.tagName === "INPUT" && button.value) || "").trim().slice(0, 120);
+  // A value is what an input that is a button shows; of any other it is what a person typed.
+  const isLabel = /^INPUT(submit|button|reset)$/.test(button.tagName + button.type);
+  const text = (button.innerText || (isLabel && button.value) || "").trim().slice(0, 120);
   return pairsOf({
     buttonFeatures: {
       ...about(button),
       classList: button.className,
-      destination: (button.href || "").split(/[?#]/)[0],
+      destination: ("" + (button.href || "")).split(/[?#]/)[0],
       innerText: text,
       type: button.type,
     },
     buttonText: text,
-    formFeatures: [...((button.form || []) as HTMLInputElement[])]
+    formFeatures: Array.from((button.form || []) as HTMLInputElement[])
       .slice(0, 20)
       .map((field) => ({ ...about(field), inputType: field.type })),
     pageFeatures: { title: document.title },
@@ -40,12 +42,14 @@ function features(button: HTMLInputElement & HTMLAnchorElement): Pairs {
   });
 }
 
+/** The address that was told last, or that we ourselves have given the page. */
+export const shown = { at: location.href };
+
 /** Tell `seen` when the address has changed without a load, and `restored` when the page comes back as it was left. */
 export function watchPages(seen: () => void, restored: () => void): void {
-  let last = location.href;
   const look = (): void => {
-    if (location.href !== last) {
-      last = location.href;
+    if (location.href !== shown.at) {
+      shown.at = location.href;
       safely(seen); // within the page's own call
     }
   };

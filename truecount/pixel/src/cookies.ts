@@ -1,13 +1,21 @@
 // _fbp and _fbc in the page's own domain (pixel.md §5). Their text goes on the wire as it is.
 
+import { safely } from "./safely";
+
 const LIFE_MS = 7776e6; // 90 days
 
 const labels = location.hostname.split(".");
 
-export const read = (name: string): string => decodeURIComponent((document.cookie.match(`(?:^|; )${name}=([^;]*)`) || [])[1] || "");
+/** A cookie; "" where it is not there, or is none that can be read. */
+export function read(name: string): string {
+  let value = "";
+  const found = (document.cookie.match(`(?:^|; )${name}=([^;]*)`) || [])[1];
+  safely(() => (value = decodeURIComponent(found || "")));
+  return value;
+}
 
 /** The parts of a value that can be read: fb, index, time, payload and perhaps an appendix; else none. */
-const parts = (value: string): string[] =>
+export const parts = (value: string): string[] =>
   /^fb\.\d+\.\d+\.[^.]+(\.(A[Qgw]|B[AQg]|[\w-]{8}))?$/.test(value) ? value.split(".") : [];
 
 /** Write at the domain of so many labels and one; at the host alone for -1. */

@@ -7,14 +7,20 @@ import { metadata, microdata } from "./extra/metadata";
 import { watchAttributes } from "./extra/attributes";
 import { handOver } from "./extra/handover";
 import type { Hooks } from "./extra/hooks";
+import { safely } from "./safely";
 import type { Pairs } from "./types";
 
-const hooks: Hooks | undefined = ((window as any).fbq || {}).truecount;
+// A page may have put a function of its own before ours; the first one is kept as _fbq.
+const hooks: Hooks | undefined = [(window as any).fbq, (window as any)._fbq].map((fbq) => fbq && fbq.truecount).find(Boolean);
 
 if (hooks && !hooks.start) {
   const pairs: (() => Pairs)[] = [];
   const begun = new Set<string>();
-  hooks.pairs = () => Object.assign({}, ...pairs.map((of) => of()));
+  hooks.pairs = () => {
+    const found: Pairs = {};
+    for (const of of pairs) safely(() => Object.assign(found, of()));
+    return found;
+  };
   hooks.start = () => {
     // Each once, however many snippets of a page ask for it: two mappings would count each sale twice.
     const asked = hooks.what.split(/[\s,]+/).filter((name) => !begun.has(name) && begun.add(name));

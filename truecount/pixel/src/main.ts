@@ -3,7 +3,7 @@
 // The script is the same for everybody and asks no server what to do: the page decides, by calls and by data-attributes
 // on the script's element (docs/pixel.md).
 
-import { watchClicks, watchPages } from "./automatic";
+import { shown, watchClicks, watchPages } from "./automatic";
 import { browserIds, clickId, erase } from "./cookies";
 import { pairsOf } from "./data";
 import { check, warn } from "./diagnostics";
@@ -37,7 +37,9 @@ let extra: Hooks | undefined;
 let options: Pairs = {};
 let held: Hit[] = [];
 let click = "";
+/** What the page says of consent; and whether one of those that it has us ask does not grant. Each alone denies. */
 let revoked = false;
+let barred = false;
 /** The second file is still on its way, and something that it brings comes before the first hit. */
 let waiting = false;
 
@@ -60,10 +62,12 @@ function hitOf(to: Pixel[], ev: string, data: Pairs, eid?: unknown, url?: unknow
   return { to, eid, first: { ev, dl, rl: document.referrer, if: window.top !== window, ts: Date.now(), ...data } };
 }
 
+const isDenied = (): boolean => revoked || barred;
+
 /** Send a hit to its pixels; hold it back, or send what names nobody, while consent is denied. */
 function deliver(hit: Hit): void {
-  if (waiting || (revoked && !all.limited)) held.push(hit);
-  else hit.to.forEach((pixel) => (revoked ? sendLimited : sendWhole)(pixel, hit));
+  if (waiting || (isDenied() && !all.limited)) held.push(hit);
+  else hit.to.forEach((pixel) => (isDenied() ? sendLimited : sendWhole)(pixel, hit));
 }
 
 function sendLimited({ id }: Pixel, { first, eid }: Hit): void {
@@ -81,8 +85,11 @@ function sendLimited({ id }: Pixel, { first, eid }: Hit): void {
 }
 
 function sendWhole(pixel: Pixel, hit: Hit): void {
-  const more = extra && extra.pairs && extra.pairs(); // which may bring cookies, too
+  let more: Pairs | undefined;
   let ids: string[] = [];
+  safely(() => {
+    more = extra && extra.pairs && extra.pairs(); // which may bring cookies, too
+  });
   safely(() => {
     if (pixel.firstPartyCookies) ids = browserIds(click); // a frame without cookies throws
   });
@@ -118,7 +125,7 @@ function sendWhole(pixel: Pixel, hit: Hit): void {
 
 /** A view that no call of the page made. None is held twice for one address. */
 function view(): void {
-  if (order.length && !(revoked && held.some((hit) => hit.first.ev === "PageView" && hit.first.dl === location.href)))
+  if (order.length && !(isDenied() && held.some((hit) => hit.first.ev === "PageView" && hit.first.dl === location.href)))
     deliver(hitOf([...order], "PageView", {}));
 }
 
@@ -163,8 +170,8 @@ function release(): void {
 }
 
 function set(key: string, value: unknown, id: unknown): void {
-  if (key === "consent") revoked = value === "required" || revoked;
-  else if (key === "extra") load("" + value);
+  if (key === "consent") revoked = /required|true/.test(value as string) || revoked;
+  else if (key === "extra") value && load("" + value);
   else if (SETTINGS.test(key)) (id == null ? all : pixelOf(id))[key as keyof Settings] = value !== "false" && value;
   else if (/^user_?data$/i.test(key)) (id == null ? order : [pixelOf(id)]).forEach((pixel) => addUser(pixel, value));
   else if (key !== "shopifySandboxContext") warn(`Unknown setting ${key}`);
@@ -184,7 +191,8 @@ const commands: Record<string, (...given: any[]) => void> = {
   },
   dataProcessingOptions: (given, country, state) => {
     const dpo = [].concat(given).join();
-    options = dpo ? { dpo, dpoco: +country || 0, dpost: +state || 0 } : { dpo };
+    if (!(+country && +state)) country = state = 0; // one without the other says nothing
+    options = dpo ? { dpo, dpoco: +country, dpost: +state } : { dpo };
   },
   gateCheck: (gate, _pass, fail, id) => fail(gate, id),
 };
@@ -209,23 +217,31 @@ function run(given: ArrayLike<unknown>): void {
  * ever if it does not come; where it is to take over ids of another domain, hits wait until it is there, or is not.
  */
 function load(what: string): void {
-  revoked = revoked || /gcm|tcf|gpc/.test(what);
+  barred = barred || /gcm|tcf|gpc/.test(what);
+  waiting = waiting || /handover/.test(what);
   if (extra) {
     extra.what += " " + what;
     if (extra.start) extra.start();
     return;
   }
-  waiting = /handover/.test(what);
   const ready = (): void => {
     waiting = false;
     release();
   };
+  const allow = (yes: boolean): void => {
+    barred = !yes;
+    ready();
+  };
   const element = document.createElement("script");
-  fbq.truecount = extra = { what, attributes, order, run, hitOf, deliver, hashes, ready, isRevoked: () => revoked };
-  element.src = base + "/" + EXTRA;
+  fbq.truecount = extra = { what, attributes, order, shown, held: () => held, run, hitOf, deliver, hashes, ready, allow, isDenied };
   element.onerror = ready;
   addEventListener("pagehide", ready); // what waits for it is not lost with the page
-  document.head.append(element);
+  element.nonce = script.nonce || "";
+  safely(() => {
+    element.src = base + "/" + EXTRA; // a page of Trusted Types allows it by a policy, or throws
+    document.head.append(element);
+  });
+  if (!element.src) ready();
 }
 
 // Taking over
@@ -270,13 +286,13 @@ function start(): void {
       return Object.fromEntries(fbq.getState().pixels.map((pixel: Pixel) => [pixel.id, pixel]));
     },
   };
-  for (const key of Object.keys(attributes)) if (SETTINGS.test(key)) run(["set", key, attributes[key] || true]);
+  for (const key of Object.keys(attributes)) if (SETTINGS.test(key)) run(["set", key, attributes[key] || /consent|limited/.test(key)]);
   hitOf(order, "", {}); // the landing's click id is known from now on, whatever becomes of the address
   drain(run);
   draining = false;
   watchClicks((data) => {
     const to = order.filter((pixel) => pixel.autoConfig);
-    if (to.length && !revoked) deliver({ ...hitOf(to, "SubscribedButtonClick", data), es: "automatic" });
+    if (to.length && !isDenied()) deliver({ ...hitOf(to, "SubscribedButtonClick", data), es: "automatic" });
   });
   watchPages(() => isSet("disablePushState") || view(), view);
 }

@@ -4,6 +4,8 @@ import type { Hooks } from "./hooks";
 
 export function watchAttributes(hooks: Hooks): void {
   const tell = (element: Element): void => {
+    const form = element instanceof HTMLButtonElement && element.type === "submit" ? element.form : null;
+    if (form && !form.hasAttribute("novalidate") && form.matches(":invalid")) return; // the browser asks for more first
     const data: Record<string, unknown> = {};
     let id = "";
     for (const { name, value } of Array.from(element.attributes)) {

@@ -1,6 +1,6 @@
 // Consent that others ask for: Google Consent Mode v2, IAB TCF v2.2, Global Privacy Control.
 //
-// Granted means that every source that was asked for grants. A source that has not spoken yet denies.
+// Granted means that every source that was asked for grants, and the page itself. One that has not spoken yet denies.
 
 import { onEntry } from "./layer";
 import type { Hooks } from "./hooks";
@@ -9,16 +9,12 @@ type Told = (granted: boolean) => void;
 
 /** What each source that was asked for has said; undefined until it has. */
 const granted = new Map<string, boolean | undefined>();
-let last: boolean | undefined;
 
 export function watchConsent(hooks: Hooks, sources: string[]): void {
   for (const source of sources) granted.set(source, undefined);
-  last = undefined; // one more is asked, and revokes until it has spoken
   const told = (source: string): Told => (yes) => {
     granted.set(source, yes);
-    const all = [...granted.values()].every(Boolean);
-    if (all !== last) hooks.run(["consent", all ? "grant" : "revoke"]);
-    last = all;
+    hooks.allow([...granted.values()].every(Boolean));
   };
   const ask: Record<string, (told: Told) => void> = { gpc, gcm, tcf: (told) => tcf(told, hooks.attributes.tcfPurposes || "1,7") };
   for (const source of sources) ask[source](told(source));
@@ -28,13 +24,19 @@ function gpc(told: Told): void {
   told(!(navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl);
 }
 
-/** `gtag('consent', 'default' | 'update', {ad_storage, ad_user_data})` as it stands in the data layer. */
+/**
+ * `gtag('consent', 'default' | 'update', {ad_storage, ad_user_data, region})` as it stands in the data layer. Nothing here
+ * knows which region the visitor is in: what is granted to some regions counts for none, what is denied to some for all.
+ */
 function gcm(told: Told): void {
-  const state: Record<string, string> = {};
+  const [byDefault, regional, updated]: Record<string, string>[] = [{}, {}, {}];
   onEntry((entry) => {
-    const [command, , said] = Array.from(entry as ArrayLike<unknown>);
+    const [command, kind, said] = Array.from(entry as ArrayLike<unknown>) as [unknown, unknown, Record<string, string>];
     if (command !== "consent" || !said) return;
-    Object.assign(state, said);
+    if (said.region && said.region.length) {
+      for (const key of Object.keys(said)) if (said[key] === "denied") regional[key] = "denied";
+    } else Object.assign(kind === "update" ? updated : byDefault, said);
+    const state = { ...byDefault, ...regional, ...updated };
     told(state.ad_storage === "granted" && state.ad_user_data !== "denied");
   });
 }

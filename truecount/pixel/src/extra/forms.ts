@@ -23,7 +23,7 @@ export function watchForms(hooks: Hooks): () => Pairs {
   const typed: Fields = {};
   const learn = (event: Event): void => {
     const field = event.target as HTMLInputElement;
-    if (hooks.isRevoked() || !field || !TYPES.test(field.type) || !field.getClientRects().length) return;
+    if (hooks.isDenied() || !field || !TYPES.test(field.type) || !field.getClientRects().length) return;
     const said = [field.autocomplete, field.type, field.name, field.id, field.placeholder].join(" ").toLowerCase().replace(/_/g, " ");
     const key = NEVER.test(said) ? undefined : KEYS.find(([words]) => words.test(said));
     if (!key) return;

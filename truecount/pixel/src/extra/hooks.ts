@@ -10,6 +10,10 @@ export interface Hooks {
   /** data-attributes of the script's element. */
   attributes: DOMStringMap;
   order: Pixel[];
+  /** The address that needs no PageView of its own any more. */
+  shown: { at: string };
+  /** What waits. */
+  held(): Hit[];
   /** Let hits go that waited for this file. */
   ready(): void;
   /** Pairs that go with each hit that names a person's page. */
@@ -18,5 +22,7 @@ export interface Hooks {
   hitOf(to: Pixel[], ev: string, data: Pairs): Hit;
   deliver(hit: Hit): void;
   hashes(user: Fields): Fields;
-  isRevoked(): boolean;
+  /** What those say together that were asked for consent. */
+  allow(yes: boolean): void;
+  isDenied(): boolean;
 }

@@ -11,7 +11,7 @@ const meta = (name: string): string => {
 
 export function metadata(): Pairs {
   return {
-    "pmd[title]": document.title.slice(0, 300) || null,
+    "pmd[title]": ("" + document.title).slice(0, 300) || null,
     "pmd[locale]": document.documentElement.lang || null,
     "pmd[description]": meta("description") || null,
     "pmd[keywords]": meta("keywords") || null,
@@ -29,11 +29,11 @@ export function microdata(hooks: Hooks): void {
       try {
         linked.push(JSON.parse(one.textContent || ""));
       } catch (_) {
-        console.warn("[Truecount] - JSON-LD of this page can't be read.");
+        console.warn("[Truecount] JSON-LD of this page can't be read.");
       }
     });
     const to = hooks.order.filter((pixel) => pixel.autoConfig);
-    if (!to.length || hooks.isRevoked() || !(linked.length || Object.keys(graph).length)) return;
+    if (!to.length || hooks.isDenied() || !(linked.length || Object.keys(graph).length)) return;
     const data = {
       DataLayer: [],
       Meta: { title: document.title, "meta:description": meta("description"), "meta:keywords": meta("keywords") },
