@@ -253,3 +253,32 @@ def test_39_a_page_that_comes_back_as_it_was_left_is_one_more_view(visit: Visit,
     visit.run("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: false}))")
     visit.run(VIEW)
     visit.hits(2)
+
+
+ODD_BUTTONS = """
+<svg width=40 height=20><a class=btn href="#x" id=drawn><rect width=40 height=20 /></a></svg>
+<div role=button id=own>Own form</div>
+<input role=button readonly id=typed value="1990-01-31 jane@example.com">
+<input type=reset id=reset value="Clear">
+<script>own.form = {no: 'list'};</script>
+"""
+
+
+def test_36_odd_buttons_throw_nothing_into_the_page_and_no_value_is_read_that_is_no_label(visit: Visit) -> None:
+    visit.open("fbq.disablePushState = true;" + INIT, body=ODD_BUTTONS)
+    visit.page.click("#drawn rect")
+    visit.page.click("#own")
+    visit.page.click("#typed")
+    visit.page.click("#reset")
+    hits = sorted(visit.hits(3), key=lambda hit: int(hit["ec"]))
+    assert [hit["cd[buttonText]"] for hit in hits] == ["", "Own form", ""]
+    assert not any("jane" in hit.raw for hit in hits)
+
+
+def test_36_a_page_that_is_rendered_before_anybody_looks_at_it_tells_nothing_until_then(visit: Visit) -> None:
+    hidden = "Object.defineProperty(document, 'prerendering', {value: true, configurable: true});"
+    visit.open(hidden + INIT + VIEW)
+    assert visit.settle() == []
+    assert visit.cookies() == {}
+    visit.run("delete document.prerendering; document.dispatchEvent(new Event('prerenderingchange'))")
+    assert visit.hits(1)[0]["ev"] == "PageView"

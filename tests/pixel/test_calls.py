@@ -286,3 +286,23 @@ def test_13_track_single_to_no_id_does_not_go_to_all(visit: Visit) -> None:
     visit.open(BOTH + "".join(f"fbq('trackSingle',{id},'Lead');" for id in ids))
     assert visit.settle() == []
     assert said(visit, "PIXEL_NOT_INITIALIZED") == len(visit.said) == len(ids)
+
+
+@pytest.mark.parametrize("key", ["userData", "user_data", "userdata"])
+def test_12_user_data_without_an_id_is_that_of_every_pixel_that_is_there(visit: Visit, key: str) -> None:
+    visit.open(f"{INIT}fbq('init','{OTHER}');fbq('set','{key}',{{em:'john_smith@gmail.com'}});fbq('track','Lead')")
+    hashed = "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"
+    assert [hit["ud[em]"] for hit in visit.hits(2)] == [hashed] * 2
+
+
+@pytest.mark.parametrize(
+    ("attributes", "sent"),
+    [('data-agent=""', 1), ('data-extra=""', 1), ("data-consent", 0), ('data-consent="required"', 0)],
+)
+def test_attributes_without_a_value_say_nothing_but_that_consent_is_required(
+    visit: Visit, attributes: str, sent: int
+) -> None:
+    visit.open(f"{INIT}fbq('track','Lead')", attributes=attributes)
+    hits = visit.hits(sent)
+    assert all("a" not in hit.fields for hit in hits)
+    assert not any("extra" in url for _, url, _ in visit.web.requests)

@@ -200,3 +200,12 @@ def test_32_a_page_without_a_stub_may_hold_events_too(visit: Visit) -> None:
     assert STUB not in visit.page.content()
     visit.run(GRANT)
     visit.hits(3)
+
+
+@pytest.mark.parametrize(
+    ("place", "told"), [("1", ("0", "0")), ("1,0", ("0", "0")), ("0,1000", ("0", "0")), ("1,1000", ("1", "1000"))]
+)
+def test_35_a_country_without_its_state_says_nothing(visit: Visit, place: str, told: tuple[str, str]) -> None:
+    visit.open(f"fbq('dataProcessingOptions', ['LDU'], {place}); {INIT} fbq('track', 'Lead')")
+    (hit,) = visit.hits(1)
+    assert (hit["dpo"], hit["dpoco"], hit["dpost"]) == ("LDU", *told)

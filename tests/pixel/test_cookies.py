@@ -253,6 +253,18 @@ def test_26_a_cookie_that_cant_be_read_is_replaced(visit: Visit, place: str) -> 
     assert {cookie["domain"] for cookie in visit.context.cookies()} == {".shop.example"}
 
 
+@pytest.mark.parametrize("broken", ["_fbp=%E0%A4%A", "_fbc=100%"])
+def test_26_a_cookie_with_a_broken_escape_is_replaced_and_spoils_no_other(visit: Visit, broken: str) -> None:
+    visit.open(
+        f"document.cookie = '{broken}; path=/'; fbq('init', '{ID}'); fbq('track', 'Lead')", at=SHOP + "/?fbclid=AbC"
+    )
+    (hit,) = visit.hits(1)
+    assert hit["fbp"].startswith("fb.1.")
+    assert hit["fbc"].endswith(".AbC")
+    cookies = visit.cookies()
+    assert (cookies["_fbp"]["value"], cookies["_fbc"]["value"]) == (hit["fbp"], hit["fbc"])
+
+
 def test_26_a_click_cookie_that_cant_be_read_is_not_sent_where_there_is_no_click(visit: Visit) -> None:
     visit.open(f"fbq('init', '{ID}')")
     hits = events(visit, UNREADABLE, "")[1]

@@ -303,6 +303,26 @@ def test_19_a_long_event_of_a_click_that_leaves_the_page_arrives(visit: Visit) -
     assert visit.hits(1)[0]["cd[n]"] == "x" * 5000
 
 
+@pytest.mark.parametrize(
+    ("kind", "way"),
+    [("click", "SB"), ("submit", "SB"), ("keydown", "SB"), ("mousedown", "SB"), ("pointerdown", "SB"),
+     ("touchend", "SB"), ("pagehide", "SB"), ("beforeunload", "SB"), ("visibilitychange", "SB"), ("load", "GET"), ("scroll", "GET")],
+)  # fmt: skip
+def test_19_what_is_told_while_the_page_may_be_left_goes_by_beacon(visit: Visit, kind: str, way: str) -> None:
+    visit.open(f"fbq('set','autoConfig',false,'{ID}');{INIT}")
+    visit.run(
+        f"addEventListener('{kind}', () => fbq('track', 'Lead'), {{once: true}});"
+        f"dispatchEvent(new Event('{kind}', {{bubbles: true}}))"
+    )
+    assert visit.hits(1)[0]["rqm"] == way
+
+
+def test_19_what_a_hidden_page_tells_goes_by_beacon(visit: Visit) -> None:
+    visit.open(INIT)
+    visit.run("Object.defineProperty(document, 'hidden', {value: true}); fbq('track', 'Lead')")
+    assert visit.hits(1)[0]["rqm"] == "SB"
+
+
 # 20
 
 

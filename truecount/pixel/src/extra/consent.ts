@@ -30,15 +30,21 @@ function gpc(told: Told): void {
  */
 function gcm(told: Told): void {
   const [byDefault, regional, updated]: Record<string, string>[] = [{}, {}, {}];
+  let isLive = false;
+  const tell = (): void => {
+    const state = { ...byDefault, ...regional, ...updated };
+    told(state.ad_storage === "granted" && state.ad_user_data !== "denied");
+  };
   onEntry((entry) => {
     const [command, kind, said] = Array.from(entry as ArrayLike<unknown>) as [unknown, unknown, Record<string, string>];
     if (command !== "consent" || !said) return;
     if (said.region && said.region.length) {
       for (const key of Object.keys(said)) if (said[key] === "denied") regional[key] = "denied";
     } else Object.assign(kind === "update" ? updated : byDefault, said);
-    const state = { ...byDefault, ...regional, ...updated };
-    told(state.ad_storage === "granted" && state.ad_user_data !== "denied");
+    if (isLive) tell();
   });
+  isLive = true; // what lay there already is one statement
+  tell();
 }
 
 interface Tcf {
