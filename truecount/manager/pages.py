@@ -23,7 +23,7 @@ from truecount.manager.users.accounts import User
 from truecount.manager.web import host_of, json_answer, wants_json
 from truecount.manager.who import Visitor, set_cookie, visitor_of
 
-HTML: Final = "text/html; charset=utf-8"
+HTML: Final = "text/html"
 SMALL: Final = 1000
 """Bytes of a page that is not worth packing."""
 THEMES: Final = frozenset({"light", "dark"})

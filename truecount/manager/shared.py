@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 PATIENCE_S: Final = 3.0
 """How long a question waits for an engine that is away: about twice as long as one takes to start."""
 ROLL_EVERY_S: Final = 60.0
+HASHES_AT_ONCE: Final = 2
+"""Passwords that are hashed at a time: each takes 64 MB, and a core for some hundredths of a second."""
+MOST_HASHES: Final = 64
+"""With those that wait for it."""
 T = TypeVar("T")
 Asked = Request[Any, Any, Any]
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -52,6 +57,8 @@ class Manager:
         self.writing = asyncio.Lock()
         self.importing = asyncio.Lock()
         self._intake: Intake | None = None
+        self._hashers = ThreadPoolExecutor(HASHES_AT_ONCE, "password")
+        self._hashing = 0
 
     async def away(self, work: Callable[[], T]) -> T:
         """Run blocking work in a thread. It is given up (504) when it takes longer than a query may."""
@@ -61,6 +68,19 @@ class Manager:
                 return await asyncio.to_thread(work)
         except TimeoutError:
             raise HTTPException(status_code=504, detail=f"no answer within {limit_s} s") from None
+
+    async def hashed(self, work: Callable[[], T]) -> T:
+        """Work on a password, in one of few threads of its own: guesses by the thousand cost nobody else anything.
+
+        503 when too many are waiting already.
+        """
+        if self._hashing >= MOST_HASHES:
+            raise HTTPException(status_code=503, detail="too many people sign in at this moment: try again in a minute")
+        self._hashing += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._hashers, work)
+        finally:
+            self._hashing -= 1
 
     async def asked(self, ask: Callable[[Store], T]) -> T:
         """Ask the store in a thread. An engine that is being started again is waited for, PATIENCE_S at most."""
@@ -131,6 +151,7 @@ class Manager:
             self._intake.close()
         self.link.close()
         self.registry.close()
+        self._hashers.shutdown(wait=False, cancel_futures=True)
         self.users.close()
 
 

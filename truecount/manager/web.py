@@ -73,7 +73,7 @@ def safe_next(text: str | None) -> str:
 
 def see_other(path: str, status: int = 303) -> Response[bytes]:
     """Go on at another page of this server, by GET."""
-    return Response(b"", status_code=status, headers={"Location": path, "Cache-Control": "no-store"})
+    return Response(b"", status_code=status, media_type="text/html", headers={"Location": path})
 
 
 def path_and_query(request: Asked | Connection) -> str:

@@ -94,7 +94,7 @@ async def _take(request: Asked, once: str) -> Response[Any]:
             view = SetPasswordView(link.user is None, email[:300], problems=problems)
             more = {"action": _path(link.user, once), "folder": str(manager.folder.path)}
             return show(request, "set_password.j2", view, status=400, **more)
-        hash = await manager.away(lambda: users.passwords.hash(password))
+        hash = await manager.hashed(lambda: users.passwords.hash(password))
         user = await manager.away(lambda: users.links.use(once, email, hash))
     except LinkGone:
         return _gone(request)
@@ -109,12 +109,17 @@ def _problems(email: str, password: str) -> dict[str, str]:
     try:
         check_email(email)
     except AccountError as error:
-        found["email"] = str(error)
+        found["email"] = _sentence(error)
     try:
         check_password(password, email)
     except WeakPassword as error:
-        found["password"] = str(error)
+        found["password"] = _sentence(error)
     return found
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _path(user: User | None, once: FromPath[str]) -> str:

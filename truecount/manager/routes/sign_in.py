@@ -63,7 +63,7 @@ async def take_password(request: Asked) -> Response[Any]:
     if wait_s > 0:
         return _paused(request, view, wait_s)
     throttle.begin(email, address)
-    user = await manager.away(lambda: _user_of(manager, email, password))
+    user = await manager.hashed(lambda: _user_of(manager, email, password))
     if user is None:
         wait_s = throttle.wait_s(email, address)
         if wait_s > 0:

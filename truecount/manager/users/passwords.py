@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 LEAST: Final = 10
 MOST: Final = 1000
 """Characters. More than anybody types, and little enough to hash."""
-AT_ONCE: Final = 2
-"""Hashes that are made at a time: each takes 64 MB and a core for some hundredths of a second."""
 
 _COMMON: Final = frozenset({
     "password", "passwort", "passw0rd", "qwerty", "qwertyuiop", "qwertzuiop", "azertyuiop", "asdfghjkl",
@@ -66,11 +64,9 @@ class Passwords:
         self._made: PasswordHasher | None = None
         self._decoy = ""
         self._mutex = threading.Lock()
-        self._slots = threading.BoundedSemaphore(AT_ONCE)
 
     def hash(self, password: str) -> str:
-        with self._slots:
-            return self._hasher().hash(normal(password))
+        return self._hasher().hash(normal(password))
 
     def fits(self, password: str, hash: str | None) -> bool:
         """Whether a password is the one of this hash. Without a hash: no, after the same time."""
@@ -78,12 +74,11 @@ class Passwords:
 
         hasher = self._hasher()
         plain = normal(password)[: MOST + 1]
-        with self._slots:
-            try:
-                hasher.verify(hash or self._decoy, plain)
-            except (VerificationError, InvalidHashError):
-                return False
-            return hash is not None
+        try:
+            hasher.verify(hash or self._decoy, plain)
+        except (VerificationError, InvalidHashError):
+            return False
+        return hash is not None
 
     def is_old(self, hash: str) -> bool:
         """Whether the hash was made with other costs than today's: it is to be made anew."""

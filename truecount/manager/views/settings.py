@@ -41,7 +41,7 @@ SECTIONS: Final[tuple[Section, ...]] = (
                 "country",
                 "text",
                 "Country of bare phone numbers",
-                "Two letters, as in IN. A number without a country code is read as one of there; empty: as it is.",
+                "Two letters, as in IN. Numbers without a country code are read as its own; empty: as they are.",
             ),
         ),
     ),
