@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 from litestar import Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 
 from truecount.log.errors import LogError, LogFull
 from truecount.log.registry import DatasetExists, RegistryError, UnknownDataset
@@ -18,7 +18,15 @@ from truecount.manager.shared import Asked
 from truecount.manager.users.accounts import AccountError, UnknownUser
 from truecount.manager.users.file import UsersError
 from truecount.manager.users.links import LinkGone
-from truecount.manager.web import json_answer, path_and_query, safe_next, see_other, takes_html, wants_json
+from truecount.manager.web import (
+    accepts_json,
+    json_answer,
+    path_and_query,
+    safe_next,
+    see_other,
+    takes_html,
+    wants_json,
+)
 from truecount.manager.who import SAFE, FormRefused, NotThere, SignInFirst
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreError
 
@@ -81,6 +89,8 @@ def status_of(error: Exception) -> tuple[int, str]:
             return 403, OLD_FORM
         case LinkGone():
             return 410, "This link was used already, or it is older than a day."
+        case ValidationException():
+            return 400, _what_is_wrong(error)
         case HTTPException():
             return error.status_code, error.detail
         case UnknownDataset() | UnknownUser():
@@ -105,7 +115,15 @@ def _asks_json(request: Asked) -> bool:
     try:
         return wants_json(request)
     except ValueError:
-        return False
+        return accepts_json(request)
+
+
+def _what_is_wrong(error: ValidationException) -> str:
+    """Which parameters of a request cannot be read, and why."""
+    found: Any = error.extra
+    if not isinstance(found, list):
+        return "the request cannot be read"
+    return "; ".join(f"{one.get('key', 'request')}: {one.get('message', 'cannot be read')}" for one in found)
 
 
 def _to_sign_in(request: Asked) -> Response[bytes]:

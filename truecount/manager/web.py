@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from litestar import Response
+from litestar.openapi.datastructures import ResponseSpec
 
 from truecount.collect.relay import HOST
 from truecount.manager.answers import encode
@@ -14,6 +15,11 @@ from truecount.manager.shared import Asked, Connection, manager_of
 
 FORMATS: Final = ("html", "json")
 JSON: Final = "application/json; charset=utf-8"
+
+
+def gives(kind: type[Any], what: str) -> dict[int, ResponseSpec]:
+    """`responses` of a route: the shape of its twin, for the OpenAPI document."""
+    return {200: ResponseSpec(kind, description=what, generate_examples=False)}
 
 
 def json_answer(value: Any, status: int = 200) -> Response[bytes]:
@@ -27,6 +33,11 @@ def wants_json(connection: Connection) -> bool:
         if given not in FORMATS:
             raise ValueError(f"format = {str(given)[:40]!r}: wanted one of {', '.join(FORMATS)}")
         return bool(given == "json")
+    return accepts_json(connection)
+
+
+def accepts_json(connection: Connection) -> bool:
+    """Whether the header Accept prefers JSON to a page."""
     kinds = [part.partition(";")[0].strip().lower() for part in connection.headers.get("accept", "").split(",")]
     if "application/json" not in kinds:
         return False

@@ -6,12 +6,11 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Response, get
-from litestar.openapi.datastructures import ResponseSpec
 
 from truecount.manager.nav import first_page
 from truecount.manager.pages import frame_of
 from truecount.manager.shared import Asked, Format
-from truecount.manager.web import json_answer, see_other, wants_json
+from truecount.manager.web import gives, json_answer, see_other, wants_json
 from truecount.manager.who import Who
 
 
@@ -26,7 +25,7 @@ class FrontDataset(msgspec.Struct):
     name: str
 
 
-@get("/", who=Who.USER, responses={200: ResponseSpec(FrontView, description="The datasets that you may see.")})
+@get("/", who=Who.USER, responses=gives(FrontView, "The datasets that you may see."))
 async def front(request: Asked, format: Format = None) -> Response[Any]:
     """Go to the first dataset, or to the page that makes one."""
     seen = frame_of(request, "").datasets

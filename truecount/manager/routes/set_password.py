@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Response, get, post
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
 from truecount.manager.pages import show
@@ -15,7 +14,7 @@ from truecount.manager.users.accounts import AccountError, User, check_email
 from truecount.manager.users.links import LinkGone
 from truecount.manager.users.passwords import LEAST, WeakPassword, check_password
 from truecount.manager.users.together import first_run_path, password_path
-from truecount.manager.web import json_answer, see_other, wants_json
+from truecount.manager.web import gives, json_answer, see_other, wants_json
 from truecount.manager.who import LARGEST_FORM, Who, form_of, sign_in
 
 
@@ -43,8 +42,8 @@ class PasswordSet(msgspec.Struct):
     email: str
 
 
-_ONE: Final = {200: ResponseSpec(SetPasswordView, description="What the form needs.")}
-_DONE: Final = {200: ResponseSpec(PasswordSet, description="The password is set, and the cookie of a session.")}
+_ONE: Final = gives(SetPasswordView, "What the form needs.")
+_DONE: Final = gives(PasswordSet, "The password is set, and the cookie of a session.")
 
 
 @get("/first-run/{once:str}", who=Who.ANYONE, responses=_ONE)

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Response, get, post
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery
 
 from truecount.manager.nav import dataset_path
@@ -14,7 +13,7 @@ from truecount.manager.pages import show
 from truecount.manager.routes.start import place_of
 from truecount.manager.shared import Asked, Format, manager_of
 from truecount.manager.views import settings as view
-from truecount.manager.web import json_answer, see_other, wants_json
+from truecount.manager.web import gives, json_answer, see_other, wants_json
 from truecount.manager.who import LARGEST_FORM, Who, form_of
 
 
@@ -25,7 +24,7 @@ class Deleted(msgspec.Struct):
     name: str
 
 
-_VIEW: Final = {200: ResponseSpec(view.SettingsView, description="The settings, and the tokens by fingerprint.")}
+_VIEW: Final = gives(view.SettingsView, "The settings, and the tokens by fingerprint.")
 
 
 @get("/d/{dataset:str}/settings", who=Who.OWNER, responses=_VIEW)
@@ -74,7 +73,7 @@ async def change(request: Asked, dataset: FromPath[str]) -> Response[Any]:
     who=Who.OWNER,
     status_code=200,
     request_max_body_size=LARGEST_FORM,
-    responses={200: ResponseSpec(Deleted, description="The dataset is gone.")},
+    responses=gives(Deleted, "The dataset is gone."),
 )
 async def delete(request: Asked, dataset: FromPath[str]) -> Response[Any]:
     """Delete a dataset for good, with all that it received. The field `sure` has to be its id."""

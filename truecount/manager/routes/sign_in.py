@@ -7,13 +7,12 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Response, get, post
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery
 
 from truecount.manager.pages import show
 from truecount.manager.shared import Asked, Format, Manager, manager_of
 from truecount.manager.users.accounts import User
-from truecount.manager.web import address_of, json_answer, safe_next, see_other, wants_json
+from truecount.manager.web import address_of, gives, json_answer, safe_next, see_other, wants_json
 from truecount.manager.who import LARGEST_FORM, Who, form_of, let_go, sign_in, visitor_of
 
 
@@ -34,7 +33,7 @@ class SignedIn(msgspec.Struct):
     next: str
 
 
-@get("/sign-in", who=Who.ANYONE, responses={200: ResponseSpec(SignInView, description="What the form needs.")})
+@get("/sign-in", who=Who.ANYONE, responses=gives(SignInView, "What the form needs."))
 async def ask_password(request: Asked, next: FromQuery[str | None] = None, format: Format = None) -> Response[Any]:
     """The form for e-mail and password."""
     if visitor_of(request).user is not None and not wants_json(request):
@@ -49,7 +48,7 @@ async def ask_password(request: Asked, next: FromQuery[str | None] = None, forma
     who=Who.ANYONE,
     status_code=200,
     request_max_body_size=LARGEST_FORM,
-    responses={200: ResponseSpec(SignedIn, description="Signed in; the cookie is set.")},
+    responses=gives(SignedIn, "Signed in; the cookie is set."),
 )
 async def take_password(request: Asked) -> Response[Any]:
     """Sign in with the fields `email` and `password`. 401 when they do not fit, 429 while sign-in pauses."""

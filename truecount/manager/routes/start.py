@@ -6,7 +6,6 @@ from typing import Any, Final, Literal
 
 import msgspec
 from litestar import Response, get, post
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery
 
 from truecount.datasets import Dataset
@@ -18,7 +17,7 @@ from truecount.manager.pages import show
 from truecount.manager.shared import Asked, Format, manager_of
 from truecount.manager.users.sessions import token_hash
 from truecount.manager.views import start as view
-from truecount.manager.web import base_url, json_answer, see_other, wants_json
+from truecount.manager.web import base_url, gives, json_answer, see_other, wants_json
 from truecount.manager.who import LARGEST_FORM, Who, form_of, user_of, visitor_of
 
 LARGE: Final = 100_000
@@ -34,7 +33,7 @@ class NewDatasetView(msgspec.Struct):
     problem: str | None = None
 
 
-@get("/start", who=Who.USER, responses={200: ResponseSpec(NewDatasetView, description="What the form needs.")})
+@get("/start", who=Who.USER, responses=gives(NewDatasetView, "What the form needs."))
 async def ask_name(request: Asked, format: Format = None) -> Response[Any]:
     """The form for a new dataset."""
     return show(request, "new_dataset.j2", NewDatasetView(user_of(request).is_owner), here="start")
@@ -45,7 +44,7 @@ async def ask_name(request: Asked, format: Format = None) -> Response[Any]:
     who=Who.OWNER,
     status_code=200,
     request_max_body_size=LARGEST_FORM,
-    responses={200: ResponseSpec(DatasetMade, description="The dataset, and its access token, shown this once.")},
+    responses=gives(DatasetMade, "The dataset, and its access token, shown this once."),
 )
 async def create(request: Asked) -> Response[Any]:
     """Make a dataset of the fields `name` and, where it is to keep an id it has elsewhere, `id`."""
@@ -66,7 +65,7 @@ async def create(request: Asked) -> Response[Any]:
 @get(
     "/d/{dataset:str}/start",
     who=Who.USER,
-    responses={200: ResponseSpec(view.StartView, description="The lines to paste, and what arrived so far.")},
+    responses=gives(view.StartView, "The lines to paste, and what arrived so far."),
 )
 async def start(
     request: Asked,

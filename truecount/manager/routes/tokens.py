@@ -6,14 +6,13 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Response, post
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
 from truecount.manager.nav import dataset_path
 from truecount.manager.routes.start import place_of
 from truecount.manager.shared import Asked, manager_of
 from truecount.manager.views.settings import SettingsView, settings
-from truecount.manager.web import json_answer, see_other, wants_json
+from truecount.manager.web import gives, json_answer, see_other, wants_json
 from truecount.manager.who import LARGEST_FORM, Who, form_of
 
 
@@ -29,7 +28,7 @@ class TokenMade(msgspec.Struct):
     who=Who.OWNER,
     status_code=200,
     request_max_body_size=LARGEST_FORM,
-    responses={200: ResponseSpec(TokenMade, description="The token, shown this once.")},
+    responses=gives(TokenMade, "The token, shown this once."),
 )
 async def make(request: Asked, dataset: FromPath[str]) -> Response[Any]:
     """Give a dataset one more access token."""
@@ -47,7 +46,7 @@ async def make(request: Asked, dataset: FromPath[str]) -> Response[Any]:
     who=Who.OWNER,
     status_code=200,
     request_max_body_size=LARGEST_FORM,
-    responses={200: ResponseSpec(SettingsView, description="The settings without the token.")},
+    responses=gives(SettingsView, "The settings without the token."),
 )
 async def revoke(request: Asked, dataset: FromPath[str]) -> Response[Any]:
     """Take an access token back, named by the field `hash` (its SHA-256, in hex)."""
