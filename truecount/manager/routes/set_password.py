@@ -9,7 +9,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from truecount.manager.pages import show
-from truecount.manager.shared import Asked, manager_of
+from truecount.manager.shared import Asked, Format, manager_of
 from truecount.manager.users.accounts import AccountError, User, check_email
 from truecount.manager.users.links import LinkGone
 from truecount.manager.users.passwords import LEAST, WeakPassword, check_password
@@ -47,13 +47,13 @@ _DONE: Final = gives(PasswordSet, "The password is set, and the cookie of a sess
 
 
 @get("/first-run/{once:str}", who=Who.ANYONE, responses=_ONE)
-async def ask_first(request: Asked, once: FromPath[str]) -> Response[Any]:
+async def ask_first(request: Asked, once: FromPath[str], format: Format = None) -> Response[Any]:
     """The form for the owner's address and password."""
     return await _ask(request, once)
 
 
 @get("/new-password/{once:str}", who=Who.ANYONE, responses=_ONE)
-async def ask_new(request: Asked, once: FromPath[str]) -> Response[Any]:
+async def ask_new(request: Asked, once: FromPath[str], format: Format = None) -> Response[Any]:
     """The form for another password."""
     return await _ask(request, once)
 

@@ -171,5 +171,5 @@ def given_values(section: Section, form: dict[str, str]) -> dict[str, str]:
             values[field.name] = "true" if field.name in form else "false"
         elif field.name in form:
             text = form[field.name]
-            values[field.name] = ",".join(text.replace(",", "\n").split()) if field.kind == "list" else text.strip()
+            values[field.name] = ",".join(text.splitlines()) if field.kind == "list" else text.strip()
     return values
