@@ -35,8 +35,9 @@
 
   const val = c => { const t = c.dataset.v ?? c.textContent.trim(), n = parseFloat(t.replace(/[^\d.-]/g, '')); return /^[^\p{L}]*[\d-]/u.test(t) && !isNaN(n) ? n : t.toLowerCase(); };
   function wake(part) {
-    // what does nothing without a script shows itself now
+    // what does nothing without a script shows itself now, what stands in for one goes
     $$('[data-js]', part).forEach(e => e.hidden = false);
+    $$('[data-no-js]', part).forEach(e => e.hidden = true);
 
     // tabs with arrow keys; without a script their panels stand below each other
     $$('[data-tabs]', part).forEach(list => {
