@@ -239,6 +239,27 @@ def test_a_new_password_ends_all_sessions_and_the_old_password(house: House) -> 
     assert house.visitor().get(path).status_code == 410
 
 
+def test_of_an_old_password_nothing_is_left_in_any_file(house: House) -> None:
+    visitor = house.make_owner()
+    old = house.users.accounts.get(OWNER).password or ""
+
+    def is_there(hash: str) -> bool:
+        return any(hash.encode() in path.read_bytes() for path in house.folder.path.glob("users.sqlite*"))
+
+    assert is_there(old)
+    path = house.users.reset(OWNER).path
+    visitor.send(path, {"password": "another long one"}, page=path)
+    assert not is_there(old) and is_there(house.users.accounts.get(OWNER).password or "")
+
+
+def test_a_disk_that_is_full_for_a_moment_is_no_reason_to_stop(house: House) -> None:
+    with pytest.raises(RuntimeError), house.users.file.change() as database:
+        database.execute("delete from users")
+        database.execute("rollback")
+        raise RuntimeError
+    house.make_owner()
+
+
 def test_of_two_links_of_a_user_the_newer_one_works(house: House) -> None:
     house.make_owner()
     old, new = house.users.reset(OWNER).path, house.users.reset(OWNER).path

@@ -56,9 +56,11 @@ class FormRefused(Exception):
 class Visitor:
     """Who sent a request. `token` is the cookie's: of a session where there is a user, else of a form alone."""
 
-    def __init__(self, user: User | None, token: str, is_new: bool) -> None:
+    def __init__(self, user: User | None, token: str, is_new: bool, is_due: bool) -> None:
         self.user = user
         self.token = token
+        self.is_due = is_due
+        """The use of the session is to be noted."""
         self.is_new = is_new
         """The cookie is to be set."""
 
@@ -89,10 +91,9 @@ def visitor_of(connection: Connection) -> Visitor:
     found: Visitor | None = state.get("visitor")
     if found is None:
         token = connection.cookies.get(cookie_name(connection), "")
-        is_use = "hx-request" not in connection.headers
-        user = manager_of(connection).users.sessions.user(token, is_use=is_use) if token else None
+        user, is_due = manager_of(connection).users.sessions.look(token) if token else (None, False)
         is_token = 40 <= len(token) <= 60
-        found = Visitor(user, token if is_token else secrets.token_urlsafe(32), is_new=not is_token)
+        found = Visitor(user, token if is_token else secrets.token_urlsafe(32), not is_token, is_due)
         state["visitor"] = found
     return found
 
@@ -123,13 +124,17 @@ def let_go(connection: Connection, answer: Response[Any]) -> None:
     set_cookie(connection, answer, "", 0)
 
 
-def sign_in(connection: Connection, answer: Response[Any], user: User) -> None:
+async def sign_in(connection: Connection, answer: Response[Any], user: User) -> None:
     """Begin a session of its own: whatever cookie was there before is worth nothing now."""
-    sessions = manager_of(connection).users.sessions
+    manager = manager_of(connection)
     before = connection.cookies.get(cookie_name(connection), "")
-    if before:
-        sessions.end(before)
-    set_cookie(connection, answer, sessions.begin(user), LONGEST_S)
+
+    def begin() -> str:
+        if before:
+            manager.users.sessions.end(before)
+        return manager.users.sessions.begin(user)
+
+    set_cookie(connection, answer, await manager.away(begin), LONGEST_S)
 
 
 async def let_in(connection: Connection, handler: BaseRouteHandler) -> None:
@@ -144,6 +149,10 @@ async def let_in(connection: Connection, handler: BaseRouteHandler) -> None:
         return
     if who is Who.USER or who is Who.OWNER:
         user = user_of(connection)
+        visitor = visitor_of(connection)
+        if visitor.is_due and "hx-request" not in connection.headers:  # a page that asks by itself is no use
+            manager = manager_of(connection)
+            await manager.away(lambda: manager.users.sessions.note(visitor.token))
         dataset = connection.path_params.get("dataset")
         if who is Who.OWNER and not user.is_owner:
             raise NotThere

@@ -99,7 +99,7 @@ async def _take(request: Asked, once: str) -> Response[Any]:
         return _gone(request)
     users.throttle.forget(user.email)
     answer: Response[Any] = json_answer(PasswordSet(user.email)) if wants_json(request) else see_other("/")
-    sign_in(request, answer, user)
+    await sign_in(request, answer, user)
     return answer
 
 

@@ -72,14 +72,15 @@ async def take_password(request: Asked) -> Response[Any]:
     throttle.succeeded(email, address)
     answer: Response[Any]
     answer = json_answer(SignedIn(user.email, view.next)) if wants_json(request) else see_other(view.next)
-    sign_in(request, answer, user)
+    await sign_in(request, answer, user)
     return answer
 
 
 @post("/sign-out", who=Who.ANYONE, status_code=200, request_max_body_size=LARGEST_FORM)
 async def sign_out(request: Asked) -> Response[Any]:
     """End the session."""
-    manager_of(request).users.sessions.end(visitor_of(request).token)
+    manager, visitor = manager_of(request), visitor_of(request)
+    await manager.away(lambda: manager.users.sessions.end(visitor.token))
     answer: Response[Any]
     answer = json_answer({"signed_out": True}) if wants_json(request) else see_other("/sign-in")
     let_go(request, answer)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from truecount.log.tables import DAMAGE
+from truecount.log.tables import DAMAGE, connect_to_read
 
 NAME: Final = "users.sqlite"
 FORMAT: Final = 1
@@ -60,54 +60,76 @@ class UsersError(Exception):
 class UsersFile:
     """The database of a data folder, made at its first use. Threads may share it; each call is one transaction.
 
+    Reading has a connection of its own and waits for no writer, so that a page may look up its session where it is;
+    what writes waits for the disk, and goes into a thread.
+
     UsersError when it is damaged, of a newer version, or cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
-        self._database: sqlite3.Connection | None = None
-        self._mutex = threading.RLock()
+        self._writing: sqlite3.Connection | None = None
+        self._reading: sqlite3.Connection | None = None
+        self._write_mutex = threading.Lock()
+        self._read_mutex = threading.Lock()
+        self._open_mutex = threading.Lock()
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
-        """All rows of a query."""
-        with self._mutex, self._words():
-            return self._opened().execute(sql, values).fetchall()
+        """All rows of a query, as of the last change that was kept."""
+        with self._words():
+            _, reading = self._opened()
+            with self._read_mutex:
+                return reading.execute(sql, values).fetchall()
 
     @contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
         """A transaction that writes: kept when the block ends, undone when it raises."""
-        with self._mutex, self._words():
-            database = self._opened()
+        with self._words(), self._write_mutex:
+            database, _ = self._opened()
             database.execute("begin immediate")
             try:
                 yield database
+                database.execute("commit")
             except BaseException:
-                database.execute("rollback")
+                if database.in_transaction:
+                    database.execute("rollback")
                 raise
-            database.execute("commit")
+
+    def forget(self) -> None:
+        """Let go of what was changed: what is kept beside the file for readers that are slow holds it a while longer."""
+        with self._words(), self._write_mutex:
+            database, _ = self._opened()
+            database.execute("pragma wal_checkpoint(truncate)").fetchone()
 
     def close(self) -> None:
-        with self._mutex:
-            if self._database is not None:
-                self._database.close()
-                self._database = None
+        with self._open_mutex:
+            for database in (self._reading, self._writing):
+                if database is not None:
+                    database.close()
+            self._reading = self._writing = None
 
-    def _opened(self) -> sqlite3.Connection:
-        if self._database is None:
-            # Before SQLite makes it for everybody who may look into the folder. Its -wal and -shm take the same mode.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            database = sqlite3.connect(self.path, timeout=5, isolation_level=None, check_same_thread=False)
-            try:
-                database.execute("pragma journal_mode = wal")
-                database.execute("pragma synchronous = full")
-                database.execute("pragma foreign_keys = on")
-                database.execute("pragma secure_delete = on")  # an old password's hash is gone, not only unreachable
-                self._migrate(database)
-            except BaseException:
-                database.close()
-                raise
-            self._database = database
-        return self._database
+    def _opened(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+        """The connections that write and read."""
+        with self._open_mutex:
+            if self._writing is None or self._reading is None:
+                self._writing = self._open()
+                self._reading = connect_to_read(self.path)
+            return self._writing, self._reading
+
+    def _open(self) -> sqlite3.Connection:
+        # Before SQLite makes it for everybody who may look into the folder. Its -wal and -shm take the same mode.
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        database = sqlite3.connect(self.path, timeout=5, isolation_level=None, check_same_thread=False)
+        try:
+            database.execute("pragma journal_mode = wal")
+            database.execute("pragma synchronous = full")
+            database.execute("pragma foreign_keys = on")
+            database.execute("pragma secure_delete = on")  # an old password's hash is gone, not only unreachable
+            self._migrate(database)
+        except BaseException:
+            database.close()
+            raise
+        return database
 
     def _migrate(self, database: sqlite3.Connection) -> None:
         version = database.execute("pragma user_version").fetchone()[0]

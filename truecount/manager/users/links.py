@@ -77,6 +77,7 @@ class Links:
                 insert(database, user)
             self._accounts.set_password(database, user.id, hash)
             database.execute("delete from links where hash = ? or user is null", (_hash(once),))
+        self._file.forget()
         return user
 
 

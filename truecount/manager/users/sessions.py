@@ -38,21 +38,21 @@ class Sessions:
             database.execute("insert into sessions values (?, ?, ?, ?)", (token_hash(token), user.id, now_us, now_us))
         return token
 
-    def user(self, token: str, *, is_use: bool = True) -> User | None:
-        """Whose session it is; None when it is over or never was. A page that asks by itself is no use."""
-        hash = token_hash(token)
-        found = self._file.rows("select user, begun_us, seen_us from sessions where hash = ?", hash)
+    def look(self, token: str) -> tuple[User | None, bool]:
+        """Whose session it is, None when it is over or never was; and whether it is time to note that it is used."""
+        found = self._file.rows("select user, begun_us, seen_us from sessions where hash = ?", token_hash(token))
         if not found:
-            return None
+            return None, False
         id, begun_us, seen_us = found[0]
         now_us = self._now_us()
         if now_us - seen_us > IDLE_S * 1_000_000 or now_us - begun_us > LONGEST_S * 1_000_000:
-            self.end(token)
-            return None
-        if is_use and now_us - seen_us > NOTED_S * 1_000_000:
-            with self._file.change() as database:
-                database.execute("update sessions set seen_us = ? where hash = ?", (now_us, hash))
-        return self._accounts.by_id(id)
+            return None, False
+        return self._accounts.by_id(id), now_us - seen_us > NOTED_S * 1_000_000
+
+    def note(self, token: str) -> None:
+        """It is used now."""
+        with self._file.change() as database:
+            database.execute("update sessions set seen_us = ? where hash = ?", (self._now_us(), token_hash(token)))
 
     def end(self, token: str) -> None:
         with self._file.change() as database:
