@@ -253,10 +253,14 @@ def test_of_an_old_password_nothing_is_left_in_any_file(house: House) -> None:
 
 
 def test_a_disk_that_is_full_for_a_moment_is_no_reason_to_stop(house: House) -> None:
-    with pytest.raises(RuntimeError), house.users.file.change() as database:
-        database.execute("delete from users")
-        database.execute("rollback")
-        raise RuntimeError
+    def failing() -> None:
+        with house.users.file.change() as database:
+            database.execute("delete from links")
+            database.execute("rollback")  # as SQLite itself does then
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        failing()
     house.make_owner()
 
 

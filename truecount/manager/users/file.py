@@ -96,7 +96,7 @@ class UsersFile:
                 raise
 
     def forget(self) -> None:
-        """Let go of what was changed: what is kept beside the file for readers that are slow holds it a while longer."""
+        """Let go of what was changed, which the -wal beside the file would hold a while longer."""
         with self._words(), self._write_mutex:
             database, _ = self._opened()
             database.execute("pragma wal_checkpoint(truncate)").fetchone()
