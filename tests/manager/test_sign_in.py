@@ -13,6 +13,7 @@ import pytest
 from tests.manager.house import CHEAP, OWNER, PASSWORD, House
 from truecount.log.backup import backup
 from truecount.log.registry import Registry
+from truecount.manager.answers import NewUser
 from truecount.manager.users.accounts import AccountError, Role, check_email
 from truecount.manager.users.links import LASTS_S, LinkGone
 from truecount.manager.users.passwords import MOST, Passwords, WeakPassword, check_password
@@ -51,6 +52,11 @@ def test_the_first_link_works_once(house: House) -> None:
         assert answer.status_code == 410
         assert "truecount user reset EMAIL" in answer.text
     assert [user.email for user in house.users.accounts.all()] == [OWNER]
+
+
+def test_the_first_link_is_worth_nothing_once_there_is_a_user(house: House) -> None:
+    house.users.add(NewUser(OWNER))
+    assert house.visitor().get(house.first).status_code == 410
 
 
 def test_of_two_who_use_the_first_link_at_once_one_becomes_the_owner(house: House) -> None:
