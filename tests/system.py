@@ -237,6 +237,14 @@ class System:
         assert answer.status == 200, answer
         return {row["event_name"]: row for row in answer.json}
 
+    def explain(self, shop: Shop, event_name: str, event_id: str = "", **by: str) -> dict[str, Any] | None:
+        """Why an action was counted so; found by its event id, or by `order`, `fbp`, `external_id`."""
+        query = {"event_name": event_name, **({"event_id": event_id} if event_id else {}), **by}
+        answer = self.api("GET", f"datasets/{shop.id}/explain?{urlencode(query)}")
+        assert answer.status == 200, answer
+        found: dict[str, Any] = answer.json
+        return found
+
     def refused(self, shop: Shop) -> list[dict[str, Any]]:
         answer = self.api("GET", f"datasets/{shop.id}/refused")
         assert answer.status == 200, answer

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.pixel.browser import COLLECTOR, ID, SHOP, Visit, Web, wait_until
+from tests.pixel.browser import COLLECTOR, ID, SHOP, STUB, Visit, Web, wait_until
 from truecount.collect.script import built_files
 
 pytestmark = pytest.mark.slow
@@ -199,6 +199,18 @@ def test_ids_are_handed_to_a_checkout_on_another_host_and_taken_out_of_its_addre
     assert "_tc" not in visit.page.url
     names = {(cookie["name"], cookie["domain"], cookie["value"]) for cookie in visit.context.cookies()}
     assert ("_fbp", ".pay.example", shop["fbp"]) in names
+
+
+def test_what_waits_for_the_second_file_is_not_lost_with_a_page_that_is_left(visit: Visit, web: Web) -> None:
+    web.delays[EXTRA] = 1.5
+    web.pages[f"{SHOP}/thanks"] = f"""<!doctype html><script>{STUB}</script>
+        <script src="{COLLECTOR}/truecount.js" data-extra="handover" data-handover="pay.example"></script>
+        <script>{READY}fbq('track', 'Purchase', {{value: 9, currency: 'INR'}}, {{eventID: 'order-7'}})</script>"""
+    visit.page.goto(f"{SHOP}/thanks", wait_until="domcontentloaded")
+    assert web.hits == []
+    visit.page.goto("http://elsewhere.example/")
+    (hit,) = visit.hits(1)
+    assert (hit["ev"], hit["eid"], hit["rqm"]) == ("Purchase", "order-7", "SB")
 
 
 def forged(visit: Visit, web: Web, address: str, referrer: str) -> Any:

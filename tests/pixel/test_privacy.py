@@ -85,6 +85,19 @@ def test_limited_mode_sends_what_counts_and_nothing_that_names_a_person(visit: V
     assert len(visit.settle()) == 4  # what was told already is not told again
 
 
+def test_what_waited_for_an_answer_leaves_without_a_name_when_the_answer_is_no(visit: Visit, web: Web) -> None:
+    visit.open(CALLS, at=LANDING, attributes='data-consent="required"')
+    assert visit.settle() == []
+    visit.run("fbq('consent', 'revoke'); fbq('set', 'limited', true)")
+    hits = visit.hits(2)
+    assert {hit["consent"] for hit in hits} == {"denied"}
+    for request in asked_of(web, COLLECTOR):
+        assert not any(word in request for word in TELLING), request
+    assert visit.context.cookies() == []
+    visit.run("fbq('consent', 'grant')")
+    assert len(visit.settle()) == 2
+
+
 def test_limited_mode_sends_no_cookie_of_the_shop_from_a_path_of_its_own(visit: Visit, web: Web) -> None:
     visit.context.add_cookies([{"name": "session", "value": "customer-7", "url": SHOP}])
     visit.open(CALLS, at=LANDING, script=f"{SHOP}/m/truecount.js", attributes='data-consent="required" data-limited')

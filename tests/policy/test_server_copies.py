@@ -339,6 +339,19 @@ def test_withholding_datasets_keep_nothing_of_a_denied_event() -> None:
     assert kept.private is not None and len(kept.private) == 3
 
 
+@pytest.mark.parametrize("user_data", [{}, None, {"client_user_agent": "Mozilla/5.0"}, {"country": "in"}])
+def test_an_event_of_denied_consent_need_name_nobody(user_data: Any) -> None:
+    given = {**event(consent="denied", event_id="order-1"), "user_data": user_data}
+    (copy,), messages = keep(given)
+    assert (copy.event_id, copy.marks) == ("order-1", Mark.LIMITED)
+    assert not [said for said in messages if "user_agent" in said]
+    unsaid = {key: value for key, value in given.items() if key != "consent"}
+    assert keep(unsaid, consent_default="denied")[0][0].marks == Mark.LIMITED
+    for refused in (unsaid, {**unsaid, "consent": "granted"}, {**unsaid, "consent": "perhaps"}):
+        with pytest.raises(RequestRefused):
+            keep(refused)
+
+
 def test_the_dataset_decides_where_nothing_is_said_of_consent() -> None:
     assert keep_one(settings={"consent_default": "denied"}).marks == Mark.LIMITED
     assert keep_one(settings={"consent_default": "denied"}, consent="granted").marks == 0

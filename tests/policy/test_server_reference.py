@@ -74,7 +74,8 @@ def expected(event: dict[str, Any]) -> dict[str, Any] | Refused:
     """What becomes of one event: the copy's values, or the first rule that it breaks and its place."""
     if not event.get("event_name"):
         return "event_name", Reason.NO_EVENT_NAME
-    if event.get("user_data") is None:
+    denied = event.get("consent") == "denied"
+    if event.get("user_data") is None and not denied:
         return "user_data", Reason.NO_USER_DATA
     if event.get("event_time") is None:
         return "event_time", Reason.NO_EVENT_TIME
@@ -88,14 +89,14 @@ def expected(event: dict[str, Any]) -> dict[str, Any] | Refused:
     days = 62 if event.get("action_source") == "physical_store" else 7
     if time < NOW_S - days * 86400:
         return "event_time", Reason.TIME_TOO_OLD
-    user = {key: value for key, value in event["user_data"].items() if value not in (None, "", [])}
+    user = {key: value for key, value in (event.get("user_data") or {}).items() if value not in (None, "", [])}
     hashed = {
         "em": email(user.get("em")),
         "ph": phone(user.get("ph")),
         "external_id": sha(user["external_id"]) if "external_id" in user else b"",
     }
     usable = {key for key in user if key not in hashed or hashed[key]}
-    if not usable or any(usable <= broad for broad in BROAD):
+    if not denied and (not usable or any(usable <= broad for broad in BROAD)):
         return "user_data", Reason.NO_MATCH_KEYS
     said = event.get("action_source") or "other"
     if said not in SOURCES:
@@ -107,7 +108,7 @@ def expected(event: dict[str, Any]) -> dict[str, Any] | Refused:
     marks = Mark.OPT_OUT if event.get("opt_out") in (True, "1", 1) else 0
     if "LDU" in (event.get("data_processing_options") or ()):
         marks |= Mark.LDU
-    limited = event.get("consent") == "denied"
+    limited = denied
     if limited:
         marks |= Mark.LIMITED
     url = event.get("event_source_url") or ""

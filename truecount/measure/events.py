@@ -14,8 +14,8 @@ from truecount.vocabulary import BROWSER_SIDE, Mark, Outcome, Source
 
 from .forms import money, time_of_ms
 from .refused import tallied
+from .sums import sum_up, want_all
 
-PACKAGE: Final = "truecount.measure"
 TRIES: Final = 5
 
 
@@ -108,59 +108,30 @@ def _events(store: Sql, dataset: Dataset, since_us: int | None, until_us: int | 
     since_ms = -EVER_MS if since_us is None else -(-since_us // 1000)
     until_ms = EVER_MS if until_us is None else -(-until_us // 1000)
     with Actions(store, dataset, since_ms=since_ms, until_ms=until_ms) as actions:
-        actions.want_key_b()
-        amended = _amendments(actions)
-        if actions.wants:
-            actions.fill(1)
+        amended = want_all(actions)
         for row in actions.profile:
             if row.event_name != AMENDMENT and row.in_range:
                 names.setdefault(row.event_name, _Sums()).add_profile(row, actions)
-        _sum_up(actions)
-        for name, currency, *numbers in actions.rows("sums", PACKAGE):
-            names.setdefault(str(name), _Sums()).add(str(currency), [int(number) for number in numbers])
+        for one in sum_up(actions, actions.params["pooled_names"]):
+            names.setdefault(one.event_name, _Sums()).add(one.currency, one[3:])
         if since_us is None and until_us is None:
             held = sum(row.n for row in actions.profile if row.event_name != AMENDMENT)
             if held != sum(sums.copies for sums in names.values()):
                 raise Moved("the count of copies and their sum over actions differ")
         if amended is not None:
-            names[AMENDMENT] = amended
+            names[AMENDMENT] = _of_amendments(amended)
     for item in tallied(store, dataset, since_us, until_us):
         if item.outcome == Outcome.REFUSED:
             names.setdefault(item.event_name, _Sums()).refused += item.n
     return [_counts(name, sums) for name, sums in sorted(names.items()) if sums.copies or sums.refused]
 
 
-def _amendments(actions: Actions) -> _Sums | None:
+def _of_amendments(found: Sequence[int]) -> _Sums:
     """Amendments whose original is there are accepted copies; the others are set aside, and no copies."""
-    rows = [row for row in actions.profile if row.event_name == AMENDMENT]
-    if not rows:
-        return None
     sums = _Sums()
-    actions.put("originals", "originals")
-    found = [int(value) for value in actions.rows("amendments_found", PACKAGE)[0]]
-    sums.copies = found[1]
-    sums.left_out = found[2]
-    sums.times_ms = found[3:5] if found[1] else []
-    if found[0]:
-        actions.want_places("originals")
+    sums.copies, sums.left_out = found[1], found[2]
+    sums.times_ms = list(found[3:5]) if found[1] else []
     return sums
-
-
-def _sum_up(actions: Actions) -> None:
-    actions.put("sums", "sums_of_ids", PACKAGE)
-    if actions.wants:
-        actions.put("sums", "sums_of_bare", PACKAGE)
-    if actions.any_offline:
-        actions.put("sums", "sums_of_offline", PACKAGE)
-    long = actions.store.query_rows(f"SELECT sum(length(long_keys)) FROM {actions.params['sums']}")
-    if int(long[0][0] or 0):
-        actions.put("wanted", "wanted_long")
-        actions.fill(2)
-    if actions.resolve():
-        actions.need("amended")
-        if actions.count("originals"):
-            actions.put("amended", "amended")
-        actions.put("sums", "sums_of_special", PACKAGE)
 
 
 def _counts(name: str, sums: _Sums) -> EventCounts:

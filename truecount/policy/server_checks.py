@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from truecount.policy.consent import consent_of, fate_of
 from truecount.policy.errors import WHATSAPP_ID
 from truecount.policy.permissions import host_as_sent
 from truecount.policy.slices import Slice, values
@@ -64,9 +65,9 @@ def check_shape(rows: Slice) -> None:
     rows.columns["event_name"] = names
     users = rows.sent.get("user_data") or (None,) * rows.n
     if not all(users):
-        hits = _imported_hits(rows)
+        nameless = _imported_hits(rows) | _limited(rows)
         for row, user in enumerate(users):
-            if user is None and row not in hits:
+            if user is None and row not in nameless:
                 rows.fail(row, Reason.NO_USER_DATA, "user_data")
     rows.unpack_users(users)
 
@@ -77,6 +78,12 @@ def _imported_hits(rows: Slice) -> set[int]:
         return set()
     sources = rows.sent.get("source", ())
     return {row for row, source in enumerate(sources) if (source or "").strip().lower() == Source.BROWSER}
+
+
+def _limited(rows: Slice) -> set[int]:
+    """Rows whose consent is denied: nothing that names anybody is kept of them, so nothing of the kind is asked for."""
+    said = rows.sent.get("consent") or (None,) * rows.n
+    return {row for row, one in enumerate(said) if fate_of(consent_of(one), rows.settings) != "keep"}
 
 
 def check_time(rows: Slice) -> None:
@@ -150,9 +157,9 @@ def check_match_keys(rows: Slice) -> None:
         if all(column):
             return
     user, others = rows.user, rows.columns.get("other_keys")
-    hits = _imported_hits(rows)
+    nameless = _imported_hits(rows) | _limited(rows)
     for row in range(rows.n):
-        if row in hits:
+        if row in nameless:
             continue
         keys: set[str] = {name for name in DIGEST_KEYS if name in rows.columns and rows.columns[name][row]}
         keys.update(rows.unmatched.get(row, ()))
@@ -232,8 +239,9 @@ def _check_websites(rows: Slice, sources: list[Any]) -> None:
     agents = rows.agents or ("",) * rows.n
     hits = _imported_hits(rows)
     if not all(agents):
+        nameless = hits | _limited(rows)
         for row, agent in enumerate(agents):
-            if not agent and sources[row] == "website" and row not in hits:
+            if not agent and sources[row] == "website" and row not in nameless:
                 rows.tell("{place}['user_data']['client_user_agent'] is required for website events", row)
                 rows.note(row, "no_user_agent")
     pages = rows.sent.get("event_source_url") or (None,) * rows.n

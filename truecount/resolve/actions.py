@@ -88,7 +88,7 @@ class Actions(Scratch):
             "until_ms": until_ms,
         }
         self.profile: list[Profile] = []
-        self.any_offline = False
+        self.any_offline = self.has_amendments = False
         self._live = False
         """Whether key B may merge anything."""
         self.at_moment()
@@ -113,6 +113,7 @@ class Actions(Scratch):
         }
         self.large = sum(row.n for row in self.profile) > LARGE
         self.any_offline = any(row.source == Source.OFFLINE for row in self.profile)
+        self.has_amendments = any(row.event_name == AMENDMENT for row in self.profile)
         self.need("wanted")
 
     def is_left_out(self, row: Profile) -> bool:

@@ -31,8 +31,8 @@ COLUMNS: Final = {
     "originals": "amendment UInt128, original UInt128, amends UInt8, amendment_ms Int64, reference_ms Int64, "
     "value_e4 Nullable(Int64), currency String",
     "amended": "action UInt128, value_e4 Int64, currency String",
-    "sums": "event_name String, class UInt8, long_keys Array(String), unit UInt16, actions UInt64, copies UInt64, "
-    "browser_only UInt64, server_only UInt64, both UInt64, limited UInt64, value_e4 Int128, "
+    "sums": "event_name String, class UInt8, long_keys Array(String), unit UInt16, bucket Int64, actions UInt64, "
+    "copies UInt64, browser_only UInt64, server_only UInt64, both UInt64, limited UInt64, value_e4 Int128, "
     "first_ms Int64, last_ms Int64",
     "pool": "place UInt128, fact UInt128, event_name String, class UInt8, key String, source String, browser UInt8, "
     "marks UInt32, fbp String, external_id Array(FixedString(32))",

@@ -7,6 +7,7 @@ two numbers. Nothing here compares ids, times or keys.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
@@ -24,6 +25,25 @@ class Expected(msgspec.Struct, kw_only=True):
     left_out: int = 0
     refused: int = 0
     value: int = 0
+
+
+class Beside(msgspec.Struct, frozen=True):
+    """What came from people who shopped on the site themselves: their browsers tell nobody what they will send."""
+
+    pages: int = 0
+    orders: int = 0
+    value: int = 0
+    """Of all orders, paise."""
+    unsure: int = 0
+    """Orders of the lab, that nobody may report, or that copies without an id may report twice."""
+
+    @property
+    def surely(self) -> int:
+        """Orders that are one action each."""
+        return self.orders - self.unsure
+
+
+NOBODY: Final = Beside()
 
 
 class Books:
@@ -66,5 +86,6 @@ def money(paise: int) -> str:
     return f"{paise // 100}.{paise % 100:02d}"
 
 
-def value_of(row: Expected) -> dict[str, str]:
-    return {CURRENCY: money(row.value)} if row.value else {}
+def value_of(paise: int) -> dict[str, str]:
+    """A sum as `events` tells it, by currency."""
+    return {CURRENCY: money(paise)} if paise else {}

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from truecount.simulate.people import BOTS, TOOLS, Person, machine, new_person
+from truecount.simulate.people import BLOCKED, BOTS, DENIED, TOOLS, Person, machine, new_person
 
 HOST: Final = "https://brewbeans.example"
 CURRENCY: Final = "INR"
@@ -95,13 +95,24 @@ class _Add(Protocol):
 class Shop:
     """A shop with a memory of its customers. `visits()` never ends.
 
-    `opened_ms` is the wall clock at opening (ms since 1970), `pace` visits a second on average.
+    `opened_ms` is the wall clock at opening (ms since 1970), `pace` visits a second on average; `blocked` and `denied`
+    are shares of visitors (people.py).
     """
 
-    def __init__(self, seed: int, opened_ms: int, pace: float = 8.0, late_ms: int = 20_000) -> None:
+    def __init__(
+        self,
+        seed: int,
+        opened_ms: int,
+        pace: float = 8.0,
+        late_ms: int = 20_000,
+        *,
+        blocked: float = BLOCKED,
+        denied: float = DENIED,
+    ) -> None:
         self.opened_ms = opened_ms
         self.pace = pace
         self.late_ms = late_ms
+        self._shares = (blocked, denied)
         self._rng = Random(f"brewbeans {seed}")
         self._people = 0
         self._orders = 1000
@@ -135,7 +146,7 @@ class Shop:
 
     def _old_lead(self, at: int) -> Visit:
         """A newsletter plugin that empties its queue once a week, a day too late."""
-        person = new_person(self._rng, self._number(), self.opened_ms)
+        person = new_person(self._rng, self._number(), self.opened_ms, *self._shares)
         deed = Deed(
             at_ms=at - 8 * 86_400_000,
             name="Lead",
@@ -156,7 +167,7 @@ class Shop:
             if at - last >= MIN_RETURN_MS:
                 self._known[place] = (at, person)
                 return person, True
-        person = new_person(self._rng, self._number(), self.opened_ms)
+        person = new_person(self._rng, self._number(), self.opened_ms, *self._shares)
         returns = self._rng.random() < 0.5
         if returns:
             self._known.append((at, person))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ctypes
 import json
 import math
+import os
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +17,7 @@ import threading
 import time
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -29,9 +32,11 @@ from truecount.simulate.traffic import Traffic
 ABOUT: Final = """\
 Run a server on a temporary folder and let the BrewBeans coffee shop send to it: browser hits, and server events through
 the official SDK, some twice, some from one side alone. Shows the count live, with the shop's own orders beside it.
+BrewBeans is a site too: its address is told, and what you buy there is counted with the rest.
 
 Ends after --for seconds or at Ctrl-C. Exit code 1 when count and books do not agree in the end."""
 DEFAULT_PORT: Final = 8000
+SHOP_PORT: Final = 8080
 START_S: Final = 90.0
 AGREE_S: Final = 60.0
 """How long the count may take to catch up once the last report is answered. A second is usual; CI machines are slow."""
@@ -47,6 +52,11 @@ def main(arguments: Sequence[str]) -> int:
         "--for", metavar="SECONDS", dest="seconds", help="end after this long (default: at Ctrl-C)", type=_number
     )
     parser.flag("--pace", metavar="N", help="visits a second (default 8)", type=_number, default=8.0)
+    parser.flag(
+        "--shop-port", metavar="P", help=f"port of the shop's site (default {SHOP_PORT}, or a free one)", type=_whole
+    )
+    parser.flag("--blocked", metavar="SHARE", help="of browsers that block the pixel (default 0.18)", type=_share)
+    parser.flag("--denied", metavar="SHARE", help="of visitors who deny consent (default 0.08)", type=_share)
     # No variable, and no settings file: what is set for a real server must not send simulated visitors into its folder.
     parser.add_argument("--data", metavar="DIR", help="data folder, kept afterwards (default: a temporary one)")
     return run(parser.read(arguments))
@@ -60,6 +70,13 @@ def _number(text: str) -> float:
     if not math.isfinite(number):
         raise ArgumentTypeError(f"{text!r}: wanted a number, as in 30 or 0.5")
     return number
+
+
+def _share(text: str) -> float:
+    share = _number(text)
+    if not 0 <= share <= 1:
+        raise ArgumentTypeError(f"{text!r}: wanted a share from 0 to 1")
+    return share
 
 
 def _whole(text: str) -> int:
@@ -133,28 +150,53 @@ def is_free(port: int) -> bool:
     return True
 
 
+def shop_socket(port: int | None) -> socket.socket:
+    """Where the shop's site listens. CommandFailed when a port that was asked for is taken."""
+    from truecount.simulate.site.serving import listening
+
+    try:
+        return listening(SHOP_PORT if port is None else port)
+    except (OSError, OverflowError) as error:
+        if port is None:
+            return listening(0)
+        raise CommandFailed(f"the shop cannot listen on port {port}: {error}") from None
+
+
+def explaining(folder: Path, dataset: str) -> str:
+    """The command that explains an order, as it works from here; {order} in the order's place."""
+    own = Path(sys.executable).with_name("truecount")
+    name = "truecount" if shutil.which("truecount") or not own.exists() else os.path.relpath(own)
+    return shlex.join([name, "explain", dataset, "Purchase", "ORDER", "--data", str(folder)]).replace(
+        "ORDER", "{order}"
+    )
+
+
 def play(folder: Path, url: str, args: Namespace) -> int:
     """Create a dataset, open the shop, show the count, close, compare."""
     from rich.console import Console
     from rich.live import Live
 
     from truecount.commands.reach import books as open_books
+    from truecount.simulate.site.serving import serving_site
     from truecount.simulate.table import differences, screen
 
     def end(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, end)
-    with open_books(str(folder)) as asked:
+    bound = shop_socket(args.shop_port)
+    with open_books(str(folder)) as asked, ExitStack() as site_open:
         made = json.loads(asked.create("BrewBeans", None, None))
         dataset = str(made["id"])
         opened_ms = time.time_ns() // 1_000_000
-        shop = Shop(args.seed, opened_ms, args.pace)
+        shares = {name: share for name in ("blocked", "denied") if (share := getattr(args, name)) is not None}
+        shop = Shop(args.seed, opened_ms, args.pace, **shares)
         sdk.point_at(url, str(made["token"]))
         host, port = url.removeprefix("http://").rsplit(":", 1)
         traffic = Traffic(
             shop.visits(), HitSender(host, int(port), dataset, opened_ms), sdk.EventSender(dataset, opened_ms)
         )
+        site = site_open.enter_context(serving_site(bound, dataset, url, explaining(folder, dataset)))
         closing = threading.Event()
         sending = threading.Thread(target=traffic.run, args=(closing.is_set,), name="traffic", daemon=True)
         console = Console(width=None if sys.stdout.isatty() else 110)
@@ -169,32 +211,39 @@ def play(folder: Path, url: str, args: Namespace) -> int:
                 traffic.books,
                 under_way=traffic.under_way(),
                 visitors=traffic.visitors,
-                head=f"BrewBeans sends to {url}, dataset {dataset}, seed {args.seed}",
+                head=f"BrewBeans sends to {url}, dataset {dataset}, seed {args.seed}\nShop yourself: {site.shop}/",
                 foot=foot,
+                beside=site.beside(),
             )
+
+        def close() -> None:
+            closing.set()
+            site_open.close()
 
         ends = f"Ends in {args.seconds:g} s, or at Ctrl-C." if args.seconds else "Ctrl-C ends it."
         sending.start()
         if sys.stdout.isatty():
             with Live(picture([], ends), console=console, refresh_per_second=4, transient=True) as live:
                 _until(lambda: time.monotonic() >= until, lambda: live.update(picture(look(), ends)))
-                closing.set()
                 last = "Closing: sending what is still under way ..."
+                close()
                 _until(lambda: not sending.is_alive(), lambda: live.update(picture(look(), last)))
         else:
-            say(f"BrewBeans sends to {url}, dataset {dataset}. {ends}")
+            say(f"BrewBeans sends to {url}, dataset {dataset}. Shop there yourself: {site.shop}/. {ends}")
             _until(lambda: time.monotonic() >= until, lambda: None)
-            closing.set()
+            close()
             _until(lambda: not sending.is_alive(), lambda: None)
         rows = look()
         patience = time.monotonic() + AGREE_S
-        while (wrong := differences(rows, traffic.books)) and time.monotonic() < patience:
+        while (wrong := differences(rows, traffic.books, site.beside())) and time.monotonic() < patience:
             time.sleep(0.2)
             rows = look()
-        if wrong or traffic.troubles:
+        troubles = [*traffic.troubles, *site.outbox.troubles]
+        if wrong or troubles:
             console.print(picture(rows, ""))
-            return _disagree(wrong, traffic.troubles)
-        console.print(picture(rows, "The shop is closed. Every number of every event is what the books say."))
+            return _disagree(wrong, troubles)
+        all_of = "Every number of every event is" if not site.pages else "Orders, and all that is known of visits, are"
+        console.print(picture(rows, f"The shop is closed. {all_of} what the books say."))
         return 0
 
 

@@ -63,8 +63,15 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     """granted, denied, or "" where the page asks nothing."""
 
 
-def new_person(rng: Random, number: int, opened_ms: int) -> Person:
-    """Draw a person; `number` makes customer, e-mail and address its own, `opened_ms` dates the cookie before it."""
+BLOCKED: Final = 0.18
+DENIED: Final = 0.08
+
+
+def new_person(rng: Random, number: int, opened_ms: int, blocked: float = BLOCKED, denied: float = DENIED) -> Person:
+    """Draw a person; `number` makes customer, e-mail and address its own, `opened_ms` dates the cookie before it.
+
+    `blocked` and `denied` are the shares of browsers that block the pixel and of visitors who deny consent.
+    """
     first, last = rng.choice(FIRST), rng.choice(LAST)
     city, state, postcode = rng.choice(PLACES)
     draw = rng.random()
@@ -81,8 +88,8 @@ def new_person(rng: Random, number: int, opened_ms: int) -> Person:
         address=f"203.0.113.{number % 254 + 1}",
         fbp=f"fb.1.{opened_ms - rng.randrange(10**9)}.{rng.randrange(10**9, 10**10)}",
         fbclid="IwAR" + "".join(rng.choices(LETTERS, k=40)) if rng.random() < 0.4 else "",
-        blocks=rng.random() < 0.18,
-        consent="denied" if draw < 0.08 else "granted" if draw < 0.3 else "",
+        blocks=rng.random() < blocked,
+        consent="denied" if draw < denied else "granted" if draw < denied + 0.22 else "",
     )
 
 

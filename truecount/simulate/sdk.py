@@ -79,6 +79,32 @@ def event_of(report: Report, opened_ms: int) -> Any:
     )
 
 
+def post(dataset: str, event: Any, consent: str = "") -> None:
+    """Send one event of the SDK and wait for the answer. NotSent, TryAgain; FacebookRequestError for a refusal.
+
+    The SDK's Event has no place for consent, its node call takes any event. Where consent is denied nothing that names
+    the person leaves the shop.
+    """
+    from facebook_business.adobjects.adspixel import AdsPixel
+    from facebook_business.adobjects.serverside.event_request import EventRequest
+    from facebook_business.exceptions import FacebookRequestError
+
+    try:
+        if consent:
+            said = {**event.normalize(), "consent": consent}
+            if consent == "denied":
+                said |= {"user_data": {}, "event_source_url": said.get("event_source_url", "").partition("?")[0]}
+            AdsPixel(dataset).create_event(fields=[], params={"data": [json.dumps(said)]})
+        else:
+            EventRequest(pixel_id=dataset, events=[event], partner_agent="brewbeans_1_0").execute()
+    except FacebookRequestError as error:
+        if error.http_status() == 503:
+            raise TryAgain from error
+        raise
+    except OSError as error:
+        raise NotSent(f"no answer from the server door ({type(error).__name__})") from error
+
+
 class EventSender:
     """Sends server reports, one event a request as the SDK's samples do. `point_at` comes first."""
 
@@ -87,26 +113,14 @@ class EventSender:
 
     def send(self, report: Report) -> None:
         """Send and wait for the answer. NotSent, TryAgain."""
-        from facebook_business.adobjects.adspixel import AdsPixel
-        from facebook_business.adobjects.serverside.event_request import EventRequest
         from facebook_business.exceptions import FacebookRequestError
 
-        event = event_of(report, self._opened_ms)
-        consent = report.deed.person.consent
+        too_old = report.deed.kind is Kind.TOO_OLD
         try:
-            if consent:
-                # The SDK's Event has no place for consent, its node call takes any event.
-                said = json.dumps({**event.normalize(), "consent": consent})
-                AdsPixel(self._dataset).create_event(fields=[], params={"data": [said]})
-            else:
-                EventRequest(pixel_id=self._dataset, events=[event], partner_agent="brewbeans_1_0").execute()
+            post(self._dataset, event_of(report, self._opened_ms), report.deed.person.consent)
         except FacebookRequestError as error:
-            if error.http_status() == 503:
-                raise TryAgain from error
-            if report.deed.kind is Kind.TOO_OLD and error.api_error_subcode() == TOO_OLD_SUBCODE:
+            if too_old and error.api_error_subcode() == TOO_OLD_SUBCODE:
                 return
             raise NotSent(f"the server door answered {error.http_status()}: {error.api_error_message()}") from error
-        except OSError as error:
-            raise NotSent(f"no answer from the server door ({type(error).__name__})") from error
-        if report.deed.kind is Kind.TOO_OLD:
+        if too_old:
             raise NotSent("the server door took an event that is older than seven days")

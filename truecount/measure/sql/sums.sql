@@ -1,7 +1,8 @@
--- The sums, one row an event name and currency.
+-- The sums, one row an event name, bucket and currency.
 select
     event_name,
     if(unit = 0, '', {currencies:Array(String)}[unit]) as currency,
+    bucket,
     sum(actions),
     sum(copies),
     sum(browser_only),
@@ -13,4 +14,4 @@ select
     max(last_ms)
 from {sums:Identifier}
 where actions > 0
-group by event_name, currency
+group by event_name, currency, bucket

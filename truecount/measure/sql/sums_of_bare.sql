@@ -1,9 +1,10 @@
--- The same of copies without an id, for names that have some in the pool; of all others the profile has the sums.
+-- The same of copies without an id, for names whose sums the profile does not have.
 select
     event_name,
     class,
     groupArrayIf(key, long) as long_keys,
     if(isNull(value_e4), 0, unit) as money,
+    roundDown(event_time_ms, {edges:Array(Int64)}) as bucket,
     countIf(not long) as actions,
     sumIf(copies, not long) as n_copies,
     countIf(not long and browser_copies = copies) as browser_only,
@@ -14,6 +15,6 @@ select
     minIf(event_time_ms, not long) as first_ms,
     maxIf(event_time_ms, not long) as last_ms
 from plain_bare
-where event_name in {pooled_names:Array(String)} and event_time_ms >= {since_ms:Int64}
+where event_name in {bare_names:Array(String)} and event_time_ms >= {since_ms:Int64}
     and event_time_ms < {until_ms:Int64}
-group by event_name, class, money
+group by event_name, class, money, bucket

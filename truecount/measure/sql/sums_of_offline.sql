@@ -4,6 +4,7 @@ select
     class,
     groupArrayIf(key, long) as long_keys,
     if(isNull(value_e4), 0, unit) as money,
+    roundDown(event_time_ms, {edges:Array(Int64)}) as bucket,
     countIf(not long) as actions,
     sumIf(copies, not long) as n_copies,
     countIf(not long and browser_copies = copies) as browser_only,
@@ -15,4 +16,4 @@ select
     maxIf(event_time_ms, not long) as last_ms
 from plain_offline
 where long or (event_time_ms >= {since_ms:Int64} and event_time_ms < {until_ms:Int64})
-group by event_name, class, money
+group by event_name, class, money, bucket

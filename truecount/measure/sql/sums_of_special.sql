@@ -4,6 +4,7 @@ select
     class,
     []::Array(String) as long_keys,
     if(isNull(value), 0, new_unit) as money,
+    roundDown(event_time_ms, {edges:Array(Int64)}) as bucket,
     count() as actions,
     sum(copies) as n_copies,
     countIf(browser_copies = copies) as browser_only,
@@ -28,4 +29,4 @@ from
     left join {amended:Identifier} as amended on actions.action = amended.action
 )
 where event_time_ms >= {since_ms:Int64} and event_time_ms < {until_ms:Int64}
-group by event_name, class, money
+group by event_name, class, money, bucket

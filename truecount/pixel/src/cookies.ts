@@ -49,7 +49,7 @@ function keep(name: string, wanted: string, payload: unknown): string {
   return payload ? mint(name, (index) => `fb.${index}.${now}.${payload}`) : "";
 }
 
-const random = (): string => "" + Math.floor(Math.random() * 999999999);
+const random = (): string => "" + ((Math.random() * 1e9) | 0);
 
 /** Renew both cookies, make what is missing, and give their values: "" where the browser keeps none. */
 export const browserIds = (click: string): string[] => [keep("_fbp", "", random() + random()), keep("_fbc", click, click)];

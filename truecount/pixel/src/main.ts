@@ -47,7 +47,7 @@ const pixelOf = (id: unknown): Pixel =>
 const agentOf = (pixel: Pixel): unknown => pixel.agent || fbq.agent;
 
 /** A flag that pages set on fbq, before or after this script, or on a function that they have put in its place. */
-const isSet = (flag: string): boolean => fbq[flag] === true || page.fbq[flag] === true;
+const isSet = (flag: string): boolean => [fbq, page.fbq].some((one) => one[flag] === true);
 
 // Hits
 
@@ -168,6 +168,7 @@ function set(key: string, value: unknown, id: unknown): void {
   else if (SETTINGS.test(key)) (id == null ? all : pixelOf(id))[key as keyof Settings] = value !== "false" && value;
   else if (/^user_?data$/i.test(key)) (id == null ? order : [pixelOf(id)]).forEach((pixel) => addUser(pixel, value));
   else if (key !== "shopifySandboxContext") warn(`Unknown setting ${key}`);
+  release(); // what waited for consent leaves as it may now
 }
 
 const commands: Record<string, (...given: any[]) => void> = {
@@ -178,8 +179,8 @@ const commands: Record<string, (...given: any[]) => void> = {
   consent: (said, forgetting) => {
     if (!/^(grant|revoke)$/.test(said)) return warn(`INVALID_CONSENT_ACTION: ${said}`);
     revoked = said === "revoke";
-    if (!revoked) release();
-    else if (forgetting) ["_fbp", "_fbc", "_fbleid"].forEach(erase);
+    if (revoked && forgetting) ["_fbp", "_fbc", "_fbleid"].forEach(erase);
+    release();
   },
   dataProcessingOptions: (given, country, state) => {
     const dpo = [].concat(given).join();
@@ -223,6 +224,7 @@ function load(what: string): void {
   fbq.truecount = extra = { what, attributes, order, run, hitOf, deliver, hashes, ready, isRevoked: () => revoked };
   element.src = base + "/" + EXTRA;
   element.onerror = ready;
+  addEventListener("pagehide", ready); // what waits for it is not lost with the page
   document.head.append(element);
 }
 

@@ -3,7 +3,8 @@
 const roots: number[] = [];
 const start: number[] = [];
 
-const fraction = (x: number): number => ((x % 1) * 4294967296) | 0;
+/** The first 32 bits behind the point; what is before it overflows. */
+const fraction = (x: number): number => (x * 4294967296) | 0;
 
 // The constants are the fractions of the square and cube roots of the first primes (FIPS 180-4, 4.2.2 and 5.3.3).
 for (let n = 2; roots.length < 64; n++) {
