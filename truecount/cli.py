@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "serve": "run the whole server: doors, log, store and manager, on one port",
     "demo": "serve, plus the BrewBeans shop with simulated visitors, live",
     "dataset": "create, list, change and delete datasets, and their access tokens",
+    "user": "add and list users of the manager, and make one-time links for their passwords",
     "events": "the count per event name, and with --refused what was refused and why",
     "explain": "the copies of one action, and which rule decided of each",
     "import": "take events from a file of JSON lines or CSV, with their own times",

@@ -259,6 +259,7 @@ def serve(settings: Settings) -> int:
         # The engine takes longest to start and needs nothing that is made below.
         supervisor.start(supervisor.children[0])
         make_registry(folder)
+        first = first_link(folder)
         address = url_of(settings, listener)
         state = {
             "pid": os.getpid(),
@@ -274,6 +275,8 @@ def serve(settings: Settings) -> int:
             notify("READY=1")
             say(f"Truecount listens on {address} (data in {folder.path}, {settings.number_of_doors()} doors)")
             say(f"Truecount is ready after {seconds:.1f} s: {address}")
+            if first:
+                say(f"Truecount has no user yet. This link sets the owner's password, once: {address}{first}")
 
         supervisor.on_ready = ready
         return supervisor.run(started)
@@ -351,6 +354,22 @@ def make_registry(folder: DataFolder) -> None:
         Registry.open(folder.path).close()
     except LogError as error:
         raise CannotServe(str(error)) from None
+
+
+def first_link(folder: DataFolder) -> str | None:
+    """Path of the link that makes the owner, while there is no user. Events are taken in also where nobody can say."""
+    from truecount.manager.users.file import UsersError
+    from truecount.manager.users.together import Users, first_run_path
+
+    users = Users(folder.path)
+    try:
+        once = users.links.first()
+    except UsersError as error:
+        say(f"Truecount lets nobody sign in: {error}")
+        return None
+    finally:
+        users.close()
+    return first_run_path(once) if once else None
 
 
 def notify(state: str) -> None:

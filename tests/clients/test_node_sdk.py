@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.system import AGENT, Shop, System, wait_until
+from truecount.lines import lines_for
 
 pytestmark = pytest.mark.slow
 
@@ -54,6 +55,16 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(f"npm cannot fetch the SDK here: {done.stderr.strip()[-300:]}")
     (folder / "send.js").write_text(SCRIPT)
     return folder
+
+
+def test_the_lines_that_are_told_work_as_they_are_pasted(node: Path, system: System, shop: Shop) -> None:
+    (node / "lines.js").write_text(lines_for(system.state["url"], shop.id).node)
+    command = ["node", str(node / "lines.js")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "TRUECOUNT_TOKEN": shop.token}, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: system.copies(shop) == 1, "the sale")
 
 
 def test_node_sdk_events_and_hits_of_the_same_sales_merge(node: Path, system: System, shop: Shop) -> None:

@@ -18,7 +18,7 @@ from truecount.log.errors import LogFull
 from truecount.log.files import ROLL, files_of
 from truecount.log.folder import DataFolder
 from truecount.log.upkeep import ask_to_roll
-from truecount.manager import app
+from truecount.manager import shared
 from truecount.manager.answers import changed_settings
 from truecount.manager.app import application
 from truecount.manager.engine import EngineLink
@@ -51,13 +51,6 @@ def test_it_is_alive_without_an_engine_and_not_ready(client: Client) -> None:
     assert answer.status_code == 503
     assert answer.json()["ready"] is False
     assert answer.json()["parts"]["engine"].startswith("down: ")
-
-
-def test_the_first_page_says_what_runs(client: Client) -> None:
-    answer = client.get("/")
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/html")
-    assert "Truecount runs" in answer.text and "engine" in answer.text
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
@@ -190,7 +183,7 @@ def test_an_error_behind_the_api_is_told_without_what_was_asked(
 def test_the_file_of_imported_events_is_closed_when_upkeep_asks_also_where_nothing_more_is_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "ROLL_EVERY_S", 0.01)
+    monkeypatch.setattr(shared, "ROLL_EVERY_S", 0.01)
     folder = DataFolder(tmp_path / "data")
     secret = {"X-Truecount-Secret": folder.secret("manager")}
     door = folder.log / "import"

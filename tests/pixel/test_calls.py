@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Request
 
 from tests.pixel.browser import COLLECTOR, ID, OTHER, SHOP, STUB, Hit, Visit
-from truecount.commands.snippet import TEXT
+from truecount.lines import lines_for
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +22,7 @@ GTM = (
     "window.fbq=function(){fbq.callMethod?fbq.callMethod.apply(null,arguments):fbq.queue.push(arguments)};fbq.queue=[]"
 )
 """A stub as a tag manager's sandbox makes it: no push, no loaded, no version."""
-SNIPPET = TEXT.format(base=COLLECTOR, id=ID, versioned="", integrity="").partition("<!-- For browsers")[0]
+SNIPPET = lines_for(COLLECTOR, ID).pixel
 """What a page has by the command `truecount snippet`, without its image."""
 CONFLICT = "Multiple pixels with conflicting versions were detected on this page."
 

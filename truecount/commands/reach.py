@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from truecount.log.errors import LogError
     from truecount.log.folder import DataFolder
     from truecount.log.registry import Registry
+    from truecount.manager.users.together import Users
 
 SERVER_START_S: Final = 60.0
 """How long a command waits for a server that owns the folder and still starts."""
@@ -58,6 +59,12 @@ class Books(Protocol):
     def take(self, id: str, chunk: bytes) -> bytes: ...
 
     def refused_rows(self, id: str, digest: bytes) -> bytes: ...
+
+    def users(self) -> bytes: ...
+
+    def add_user(self, email: str, role: str | None, datasets: list[str] | None) -> bytes: ...
+
+    def reset_user(self, email: str) -> bytes: ...
 
 
 @contextmanager
@@ -177,6 +184,15 @@ class Remote:
     def refused_rows(self, id: str, digest: bytes) -> bytes:
         return self._ask("GET", f"datasets/{_part(id)}/imports/{digest.hex()}")
 
+    def users(self) -> bytes:
+        return self._ask("GET", "users")
+
+    def add_user(self, email: str, role: str | None, datasets: list[str] | None) -> bytes:
+        return self._ask("POST", "users", body=_json({"email": email, "role": role, "datasets": datasets}))
+
+    def reset_user(self, email: str) -> bytes:
+        return self._ask("POST", "users/link", body=_json({"email": email}))
+
     def _count(self, path: str, query: dict[str, Any]) -> bytes:
         """An answer out of the store. How the loader is was asked before: what it then had is in the answer."""
         self.incomplete = self._loader_error()
@@ -285,8 +301,11 @@ class Local:
     def delete(self, id: str) -> bytes:
         from truecount.manager.answers import encode, view_of
 
-        with _in_words():
-            return encode(view_of(self._writable().delete(id)))
+        with _in_words(), self._open_users() as users:
+            gone = self._writable().delete(id)
+            if users.file.path.exists():
+                users.accounts.forget_dataset(id)
+            return encode(view_of(gone))
 
     def events(self, id: str, since_us: int | None, until_us: int | None) -> bytes:
         from truecount.manager.answers import encode
@@ -327,6 +346,39 @@ class Local:
         from truecount.manager.answers import encode
 
         return encode(self._open_intake().refused(self._dataset(id), digest))
+
+    def users(self) -> bytes:
+        from truecount.manager.answers import encode, view_of_user
+
+        with _in_words(), self._open_users() as users:
+            return encode([view_of_user(user) for user in users.accounts.all()])
+
+    def add_user(self, email: str, role: str | None, datasets: list[str] | None) -> bytes:
+        from truecount.manager.answers import NewUser, encode
+
+        for dataset in datasets or ():
+            self._dataset(dataset)
+        with _in_words(), self._open_users() as users:
+            return encode(users.add(NewUser(email, role, datasets)))
+
+    def reset_user(self, email: str) -> bytes:
+        from truecount.manager.answers import encode
+
+        with _in_words(), self._open_users() as users:
+            return encode(users.reset(email))
+
+    @contextmanager
+    def _open_users(self) -> Iterator[Users]:
+        from truecount.manager.users.file import UsersError
+        from truecount.manager.users.together import Users
+
+        users = Users(self._folder.path)
+        try:
+            yield users
+        except UsersError as error:
+            raise CommandFailed(str(error)) from None
+        finally:
+            users.close()
 
     def _open_intake(self) -> Intake:
         from truecount.commands.intake import Intake

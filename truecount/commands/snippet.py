@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -12,30 +11,16 @@ from truecount.cli import CommandFailed, WrongUse
 from truecount.collect.script import built_files
 from truecount.commands.flags import Parser
 from truecount.commands.reach import books
+from truecount.lines import IS_BASE, lines_for
 from truecount.settings import WrongSetting, read_settings
 
 ABOUT: Final = "The lines that a page and a server need to send their events here. Only the host is ours."
-_BASE: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+").fullmatch
 
 TEXT: Final = """\
 <!-- In the page's head, once -->
-<script>
-(function (w, d, src) {{
-  if (w.fbq) return;
-  var f = w.fbq = function () {{ f.callMethod ? f.callMethod.apply(f, arguments) : f.queue.push(arguments); }};
-  if (!w._fbq) w._fbq = f;
-  f.push = f; f.loaded = true; f.version = '2.0'; f.queue = [];
-  var s = d.createElement('script'), first = d.getElementsByTagName('script')[0];
-  s.async = true; s.src = src;
-  first.parentNode.insertBefore(s, first);
-}})(window, document, '{base}/truecount.js');
-fbq('init', '{id}');
-fbq('track', 'PageView');
-</script>
+{pixel}
 <!-- For browsers without scripts. Leave it out where a person has to consent first. -->
-<noscript>
-<img height="1" width="1" style="display:none" src="{base}/tr?id={id}&amp;ev=PageView&amp;noscript=1">
-</noscript>
+{noscript}
 
 <!-- The same script pinned to this version, for pages that check what they load -->
 <!-- src="{base}/{versioned}" integrity="{integrity}" crossorigin="anonymous" -->
@@ -58,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     parser.flag("--url", metavar="URL", help="address that pages reach this server at (default: the server's own)")
     parser.data_flag()
     given = parser.read(arguments)
-    if given.url and not _BASE(given.url.rstrip("/")):
+    if given.url and not IS_BASE(given.url.rstrip("/")):
         raise WrongUse(f"--url {given.url}: wanted http(s)://host[:port]")
     with books(given.data) as found:
         url = given.url or found.url
@@ -67,7 +52,9 @@ def run(arguments: Sequence[str]) -> int:
         raise CommandFailed(f"there is no dataset {given.dataset}")
     base = (url or url_of_settings()).rstrip("/")
     script = built_files()["truecount"]
-    sys.stdout.write(TEXT.format(base=base, id=given.dataset, versioned=script.versioned, integrity=script.integrity))
+    lines = lines_for(base, given.dataset)
+    names = {"base": base, "id": given.dataset, "pixel": lines.pixel, "noscript": lines.noscript}
+    sys.stdout.write(TEXT.format(**names, versioned=script.versioned, integrity=script.integrity))
     return 0
 
 

@@ -1,8 +1,9 @@
 """A consistent copy of a data folder while doors write into it.
 
-The copy holds the log, the datasets, how far imports came, and the keys: `truecount serve --data COPY` goes on from it,
-with a new store. Each file of the log is copied as of one moment; what is appended later is not in it. Full addresses
-and user agents are left out: they are forgotten after days, and a backup would remember them.
+The copy holds the log, the datasets, the manager's users, how far imports came, and the keys: `truecount serve --data
+COPY` goes on from it, with a new store. Each file of the log is copied as of one moment; what is appended
+later is not in it. Full addresses and user agents are left out: they are forgotten after days, and a backup would
+remember them. So are sessions and one-time links of the manager.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .errors import FolderRefused, LogDamaged
@@ -55,6 +56,9 @@ def backup(
         for door in doors_of(source.path):
             _copy_door(log_folder(source.path) / door, log_folder(partial) / door, told, damaged or _refuse)
         log_folder(partial).mkdir(exist_ok=True)
+        users = source.path / "users.sqlite"
+        if users.exists():
+            told(users, _copy_database(users, partial / users.name, without=("sessions", "links")))
         imports = source.path / "imports.sqlite"
         if imports.exists():
             told(imports, _copy_database(imports, partial / imports.name))
@@ -104,7 +108,7 @@ def _copy_log_file(file: LogFile, target: Path) -> int:
     if file.sealed:
         return _copy_file(file.path, target)
     try:
-        return _copy_database(file.path, target, forget=True)
+        return _copy_database(file.path, target, without=("private",))
     except sqlite3.DatabaseError as error:
         target.unlink(missing_ok=True)
         if not file.path.exists():
@@ -134,14 +138,17 @@ def _fault(copy: Path, file: LogFile) -> str:
     return "" if found == "ok" else found
 
 
-def _copy_database(source: Path, target: Path, *, forget: bool = False) -> int:
+def _copy_database(source: Path, target: Path, *, without: Sequence[str] = ()) -> int:
+    """Copy a database but what is in these tables, where they are there."""
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     origin = connect_to_read(source)
     copy = sqlite3.connect(target, isolation_level=None)
     try:
         origin.backup(copy)
-        if forget and copy.execute("select 1 from sqlite_master where name = 'private'").fetchone():
-            copy.execute("pragma secure_delete = on")
-            copy.execute("delete from private")
+        copy.execute("pragma secure_delete = on")
+        for table in without:
+            if copy.execute("select 1 from sqlite_master where name = ?", (table,)).fetchone():
+                copy.execute(f"delete from {table}")
         copy.execute("pragma wal_checkpoint(truncate)")
     finally:
         copy.close()

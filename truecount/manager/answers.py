@@ -11,6 +11,7 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 import msgspec
 
 from truecount.datasets import Dataset, DatasetSettings
+from truecount.manager.users.accounts import User
 from truecount.policy.permissions import domain_entry, origin_entry
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreError
 from truecount.store.trouble import DAMAGED, REPLAY
@@ -52,6 +53,41 @@ class ChangeDataset(msgspec.Struct, forbid_unknown_fields=True):
     name: str | None = None
 
 
+class UserView(msgspec.Struct):
+    """A user as `user list` shows it."""
+
+    email: str
+    role: str
+    created: str
+    has_password: bool
+    """Whether the one-time link was used."""
+    datasets: list[str] | None
+    """Those that the user may see; None: every one."""
+
+
+class NewUser(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of POST /api/users."""
+
+    email: str
+    role: str | None = None
+    datasets: list[str] | None = None
+
+
+class ResetUser(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of POST /api/users/link."""
+
+    email: str
+
+
+class LinkMade(msgspec.Struct):
+    """The answer to `user add` and `user reset`: the link is shown this once."""
+
+    email: str
+    role: str
+    path: str
+    """What follows the server's address."""
+
+
 def in_words(error: StoreError) -> str:
     """What went wrong with a question. The engine's own text may hold parts of it, and is not told."""
     if isinstance(error, QueryTooHeavy):
@@ -63,12 +99,21 @@ def in_words(error: StoreError) -> str:
     return str(error)
 
 
+def view_of_user(user: User) -> UserView:
+    datasets = None if user.every_dataset or user.is_owner else list(user.datasets)
+    return UserView(user.email, str(user.role), time_of(user.created_us), user.password is not None, datasets)
+
+
+def time_of(us: int) -> str:
+    """Microseconds since 1970 as the interface writes times, to the second."""
+    return datetime.fromtimestamp(us / 1e6, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def view_of(dataset: Dataset) -> DatasetView:
-    created = datetime.fromtimestamp(dataset.created_us / 1e6, UTC)
     return DatasetView(
         id=dataset.id,
         name=dataset.name,
-        created=created.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        created=time_of(dataset.created_us),
         tokens=len(dataset.token_hashes),
         settings=dataset.settings,
     )

@@ -1,0 +1,163 @@
+"""What is answered when something is wrong: in words on a page, as JSON, or in the Graph API's envelope."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import msgspec
+from litestar import Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from truecount.log.errors import LogError, LogFull
+from truecount.log.registry import DatasetExists, RegistryError, UnknownDataset
+from truecount.manager.answers import in_words
+from truecount.manager.pages import html
+from truecount.manager.shared import Asked
+from truecount.manager.users.accounts import AccountError, UnknownUser
+from truecount.manager.users.file import UsersError
+from truecount.manager.users.links import LinkGone
+from truecount.manager.web import (
+    accepts_json,
+    json_answer,
+    path_and_query,
+    safe_next,
+    see_other,
+    takes_html,
+    wants_json,
+)
+from truecount.manager.who import SAFE, FormRefused, NotThere, SignInFirst
+from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreError
+
+GRAPH_PATH: Final = re.compile(r"/v\d+\.\d+(/|$)").match
+COMMANDS_PATH: Final = re.compile(r"/api/.").match
+OLD_FORM: Final = (
+    "This form was open for too long, or it was sent from another page. Nothing was changed. Go back, reload the page "
+    "and send it again."
+)
+
+
+class Fault(msgspec.Struct):
+    """What the page for an error holds, and its twin."""
+
+    error: str
+
+
+def words(request: Asked, error: Exception) -> Response[Any]:
+    """The answer for an exception of a route. It tells nothing of what was asked, nor of what others have."""
+    path: str = request.scope["path"]  # the whole URL cannot be made of every header Host
+    status, text = status_of(error)
+    if GRAPH_PATH(path):
+        return json_answer(_graph_error(path, status), 400 if status in (404, 405) else status)
+    if COMMANDS_PATH(path) or _asks_json(request):
+        return json_answer(Fault(text), status)
+    if isinstance(error, SignInFirst):
+        return _to_sign_in(request)
+    if isinstance(error, NotThere) or status == 404:
+        status, text = 404, f"There is nothing at {path}, or it is not yours to see."
+        more = "Events go to /tr and /v<N>.0/<dataset>/events."
+    else:
+        more = ""
+    if takes_html(request):
+        title = TITLES.get(status, "This did not work")
+        return html(request, "fault.j2", status, fault=Fault(text), title=title, more=more, code=status)
+    plain = " ".join(part for part in (text, more) if part)
+    return Response(f"{plain}\n".encode(), status_code=status, media_type="text/plain; charset=utf-8")
+
+
+TITLES: Final = {
+    400: "This cannot be read",
+    403: "This form was not taken",
+    404: "There is nothing here",
+    405: "This cannot be done here",
+    410: "This link is used up",
+    413: "This is too large",
+    503: "Not available at the moment",
+    504: "This took too long",
+}
+
+
+def status_of(error: Exception) -> tuple[int, str]:
+    """The status and the sentence for an exception."""
+    match error:
+        case SignInFirst():
+            return 401, "Sign in first: this address is for users of this server."
+        case NotThere():
+            return 404, "There is nothing at this address, or it is not yours to see."
+        case FormRefused():
+            return 403, OLD_FORM
+        case LinkGone():
+            return 410, "This link was used already, or it is older than a day."
+        case ValidationException():
+            return 400, _what_is_wrong(error)
+        case HTTPException():
+            return error.status_code, error.detail
+        case UnknownDataset() | UnknownUser():
+            return 404, str(error)
+        case DatasetExists():
+            return 409, str(error)
+        case RegistryError() | AccountError() | ValueError() | msgspec.MsgspecError():
+            return 400, str(error)
+        case QueryFailed():
+            return 422 if isinstance(error, QueryTooHeavy) else 500, in_words(error)
+        case StoreError():
+            return 503, in_words(error)
+        case LogFull():
+            return 507, str(error)
+        case LogError() | UsersError():
+            return 503, str(error)
+        case _:
+            return 500, f"this should not happen ({type(error).__name__}); please report it"
+
+
+def _asks_json(request: Asked) -> bool:
+    try:
+        return wants_json(request)
+    except ValueError:
+        return accepts_json(request)
+
+
+def _what_is_wrong(error: ValidationException) -> str:
+    """Which parameters of a request cannot be read, and why."""
+    found: Any = error.extra
+    if not isinstance(found, list):
+        return "the request cannot be read"
+    return "; ".join(f"{one.get('key', 'request')}: {one.get('message', 'cannot be read')}" for one in found)
+
+
+def _to_sign_in(request: Asked) -> Response[bytes]:
+    """To the sign-in page, and back from there to a page; what a form would have changed is not done later."""
+    target = "/sign-in"
+    is_part = "hx-request" in request.headers
+    back = _path_in(request.headers.get("hx-current-url", "")) if is_part else path_and_query(request)
+    if request.scope["method"] in SAFE and back != "/":
+        target += f"?next={quote(back, safe='')}"
+    if is_part:  # htmx would put the sign-in page into the middle of the other one
+        return Response(b"", status_code=401, headers={"HX-Redirect": target})
+    return see_other(target)
+
+
+def _path_in(url: str) -> str:
+    """The path and query of the page that a part was asked for."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "/"
+    return safe_next(parts.path + (f"?{parts.query}" if parts.query else ""))
+
+
+def _graph_error(path: str, status: int) -> dict[str, Any]:
+    missing = status in (404, 405)
+    return {
+        "error": {
+            "message": f"Unsupported request: {path} is not served yet. Events go to /v<N>.0/<dataset>/events."
+            if missing
+            else "An unknown error occurred",
+            "type": "GraphMethodException",
+            "code": 100 if missing else 1,
+            "error_subcode": 33,
+            "is_transient": not missing,
+            "fbtrace_id": "A0000000000000000000000",
+        }
+    }

@@ -1,0 +1,30 @@
+"""The routes: one file for each page or part of the API, and the list of all of them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from truecount.manager.routes import (
+    browse_api,
+    commands,
+    front,
+    health,
+    set_password,
+    settings,
+    sign_in,
+    start,
+    static,
+    tokens,
+)
+
+PAGES: Final[list[Any]] = [
+    *front.ROUTES,
+    *sign_in.ROUTES,
+    *set_password.ROUTES,
+    *start.ROUTES,
+    *settings.ROUTES,
+    *tokens.ROUTES,
+]
+"""What has a JSON twin: these are in the OpenAPI document."""
+
+ROUTES: Final[list[Any]] = [*PAGES, *health.ROUTES, *static.ROUTES, *browse_api.ROUTES, commands.ROUTES]

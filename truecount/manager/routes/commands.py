@@ -1,0 +1,200 @@
+"""The API that the command line uses. It wants the secret of run/manager.secret, which is read from the data folder."""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+import msgspec
+from litestar import Response, Router, delete, get, patch, post
+
+from truecount.log.registry import check_chosen_token
+from truecount.manager.answers import (
+    ChangeDataset,
+    CreateDataset,
+    DatasetMade,
+    NewUser,
+    ResetUser,
+    view_of,
+    view_of_user,
+)
+from truecount.manager.shared import Asked, manager_of
+from truecount.manager.web import json_answer
+from truecount.manager.who import Who
+
+T = TypeVar("T")
+
+
+class Span(msgspec.Struct):
+    """A range of times, [since, until), microseconds since 1970."""
+
+    since_us: int | None = None
+    until_us: int | None = None
+
+
+class Which(msgspec.Struct):
+    """Which action to explain."""
+
+    event_name: str
+    event_id: str | None = None
+    order: str | None = None
+    fbp: str | None = None
+    external_id: str | None = None
+    hashes: bool = False
+
+
+def query_of(request: Asked, kind: type[T]) -> T:
+    """The query as a struct. ValueError names what is wrong."""
+    return msgspec.convert(dict(request.query_params), kind, strict=False)
+
+
+def id_of(request: Asked) -> str:
+    """The dataset that the path names."""
+    return str(request.path_params["id"])
+
+
+@get("/datasets")
+async def list_datasets(request: Asked) -> Response[bytes]:
+    return json_answer([view_of(dataset) for dataset in manager_of(request).registry.datasets().values()])
+
+
+@post("/datasets")
+async def create_dataset(request: Asked) -> Response[bytes]:
+    manager = manager_of(request)
+    data = msgspec.json.decode(await request.body(), type=CreateDataset)
+    if data.token:
+        check_chosen_token(data.token)
+    made, token = await manager.create_dataset(data.name, data.id, data.token)
+    return json_answer(DatasetMade(made.id, made.name, token), 201)
+
+
+@patch("/datasets/{id:str}")
+async def change_dataset(request: Asked) -> Response[bytes]:
+    manager = manager_of(request)
+    data = msgspec.json.decode(await request.body(), type=ChangeDataset)
+    return json_answer(view_of(await manager.change_dataset(id_of(request), data.settings, data.name)))
+
+
+@delete("/datasets/{id:str}", status_code=200)
+async def delete_dataset(request: Asked) -> Response[bytes]:
+    return json_answer(view_of(await manager_of(request).delete_dataset(id_of(request))))
+
+
+@get("/datasets/{id:str}/events")
+async def dataset_events(request: Asked) -> Response[bytes]:
+    from truecount.measure.events import events
+
+    manager = manager_of(request)
+    dataset = manager.dataset(id_of(request))
+    span = query_of(request, Span)
+    return json_answer(await manager.asked(lambda store: events(store, dataset, span.since_us, span.until_us)))
+
+
+@get("/datasets/{id:str}/refused")
+async def dataset_refused(request: Asked) -> Response[bytes]:
+    from truecount.measure.refused import refused
+
+    manager = manager_of(request)
+    dataset = manager.dataset(id_of(request))
+    span = query_of(request, Span)
+    return json_answer(await manager.asked(lambda store: refused(store, dataset, span.since_us, span.until_us)))
+
+
+@get("/datasets/{id:str}/outcomes")
+async def dataset_outcomes(request: Asked) -> Response[bytes]:
+    from truecount.measure.outcomes import outcomes
+
+    manager = manager_of(request)
+    dataset = manager.dataset(id_of(request))
+    return json_answer(await manager.asked(lambda store: outcomes(store, dataset)))
+
+
+@get("/outcomes")
+async def all_outcomes(request: Asked) -> Response[bytes]:
+    from truecount.measure.outcomes import outcomes
+
+    return json_answer(await manager_of(request).asked(lambda store: outcomes(store, None)))
+
+
+@get("/datasets/{id:str}/explain")
+async def dataset_explain(request: Asked) -> Response[bytes]:
+    from truecount.measure.explain import explain
+
+    manager = manager_of(request)
+    dataset = manager.dataset(id_of(request))
+    which = query_of(request, Which)
+    by = {name: getattr(which, name) for name in ("event_id", "order", "fbp", "external_id")}
+    found = await manager.asked(lambda store: explain(store, dataset, which.event_name, **by, hashes=which.hashes))
+    return json_answer(found)
+
+
+@get("/datasets/{id:str}/imports")
+async def list_imports(request: Asked) -> Response[bytes]:
+    manager = manager_of(request)
+    dataset = manager.dataset(id_of(request))
+    async with manager.importing:
+        return json_answer(await manager.away(lambda: manager.intake().marks(dataset)))
+
+
+@get("/datasets/{id:str}/imports/{digest:str}")
+async def list_refused_rows(request: Asked) -> Response[bytes]:
+    manager = manager_of(request)
+    dataset = manager.dataset(id_of(request))
+    digest = bytes.fromhex(request.path_params["digest"])
+    async with manager.importing:
+        return json_answer(await manager.away(lambda: manager.intake().refused(dataset, digest)))
+
+
+@post("/datasets/{id:str}/imports", request_max_body_size=None)
+async def import_chunk(request: Asked) -> Response[bytes]:
+    manager = manager_of(request)
+    dataset = manager.dataset(id_of(request))
+    chunk = await request.body()
+    async with manager.importing:
+        return json_answer(await manager.away(lambda: manager.intake().take(dataset, chunk)))
+
+
+@get("/users")
+async def list_users(request: Asked) -> Response[bytes]:
+    manager = manager_of(request)
+    return json_answer([view_of_user(user) for user in await manager.away(manager.users.accounts.all)])
+
+
+@post("/users")
+async def add_user(request: Asked) -> Response[bytes]:
+    manager = manager_of(request)
+    data = msgspec.json.decode(await request.body(), type=NewUser)
+    for dataset in data.datasets or ():
+        manager.dataset(dataset)
+    made = await manager.away(lambda: manager.users.add(data))
+    return json_answer(made, 201)
+
+
+@post("/users/link")
+async def make_link(request: Asked) -> Response[bytes]:
+    manager = manager_of(request)
+    data = msgspec.json.decode(await request.body(), type=ResetUser)
+    return json_answer(await manager.away(lambda: manager.users.reset(data.email)), 201)
+
+
+ROUTES: Final = Router(
+    "/api",
+    opt={"who": Who.COMMANDS},
+    include_in_schema=False,
+    route_handlers=[
+        list_datasets,
+        create_dataset,
+        change_dataset,
+        delete_dataset,
+        dataset_events,
+        dataset_refused,
+        dataset_outcomes,
+        dataset_explain,
+        all_outcomes,
+        list_imports,
+        list_refused_rows,
+        import_chunk,
+        list_users,
+        add_user,
+        make_link,
+    ],
+)

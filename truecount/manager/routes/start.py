@@ -1,0 +1,92 @@
+"""/start makes a dataset; /d/{dataset}/start says how to send to it, and whether it arrives."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery
+
+from truecount.datasets import Dataset
+from truecount.log.registry import RegistryError
+from truecount.manager.answers import DatasetMade
+from truecount.manager.boxes import ask
+from truecount.manager.nav import dataset_path
+from truecount.manager.pages import show
+from truecount.manager.shared import Asked, Format, manager_of
+from truecount.manager.users.sessions import token_hash
+from truecount.manager.views import start as view
+from truecount.manager.web import base_url, gives, json_answer, see_other, wants_json
+from truecount.manager.who import LARGEST_FORM, Who, form_of, user_of, visitor_of
+
+LARGE: Final = 100_000
+"""Copies from which on the checklist looks less often."""
+
+
+class NewDatasetView(msgspec.Struct):
+    """The page that makes a dataset."""
+
+    may_create: bool
+    name: str = ""
+    id: str = ""
+    problem: str | None = None
+
+
+@get("/start", who=Who.USER, responses=gives(NewDatasetView, "What the form needs."))
+async def ask_name(request: Asked, format: Format = None) -> Response[Any]:
+    """The form for a new dataset."""
+    return show(request, "new_dataset.j2", NewDatasetView(user_of(request).is_owner), here="start")
+
+
+@post(
+    "/start",
+    who=Who.OWNER,
+    status_code=200,
+    request_max_body_size=LARGEST_FORM,
+    responses=gives(DatasetMade, "The dataset, and its access token, shown this once."),
+)
+async def create(request: Asked) -> Response[Any]:
+    """Make a dataset of the fields `name` and, where it is to keep an id it has elsewhere, `id`."""
+    manager = manager_of(request)
+    form = await form_of(request)
+    name, id = form.get("name", "").strip(), "".join(form.get("id", "").split())
+    try:
+        made, token = await manager.create_dataset(name, id, None)
+    except RegistryError as error:
+        again = NewDatasetView(True, name[:300], id[:100], str(error))
+        return show(request, "new_dataset.j2", again, here="start", status=400)
+    if wants_json(request):
+        return json_answer(DatasetMade(made.id, made.name, token))
+    manager.once.keep(place_of(request, made), token)
+    return see_other(dataset_path(made.id, "/start"))
+
+
+@get(
+    "/d/{dataset:str}/start",
+    who=Who.USER,
+    responses=gives(view.StartView, "The lines to paste, and what arrived so far."),
+)
+async def start(
+    request: Asked,
+    dataset: FromPath[str],
+    part: FromQuery[Literal["checklist"] | None] = None,
+    format: Format = None,
+) -> Response[Any]:
+    """How to send to a dataset, and whether it arrives. `part` gives the checklist alone."""
+    manager = manager_of(request)
+    found = manager.dataset(dataset)
+    boxes = await ask(manager, {"checklist": lambda store: view.checklist(store, found)})
+    if part:
+        return show(request, "start_checklist.j2", boxes["checklist"], id=dataset, large=LARGE)
+    token = manager.once.take(place_of(request, found))
+    page = view.start(found, base_url(request), boxes["checklist"], token)
+    return show(request, "start.j2", page, here="start", dataset=dataset, large=LARGE)
+
+
+def place_of(request: Asked, dataset: Dataset) -> tuple[bytes, str]:
+    """Where a token of a dataset waits for the page that shows it: to this session alone."""
+    return token_hash(visitor_of(request).token), dataset.id
+
+
+ROUTES: Final[list[Any]] = [ask_name, create, start]

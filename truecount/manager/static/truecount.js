@@ -1,0 +1,104 @@
+// The manager's pages work without this file; it adds themes, copying, tabs, sorting, keys and walking along charts.
+(() => {
+  const $ = (s, r = document) => r.querySelector(s), $$ = (s, r = document) => [...r.querySelectorAll(s)];
+  const say = t => { const e = $('#say'); if (e) e.textContent = t; };
+  const store = { get(k) { try { return localStorage.getItem(k); } catch { return null; } }, set(k, v) { try { localStorage.setItem(k, v); } catch { /* private mode */ } } };
+  const cookie = k => document.cookie.split('; ').find(c => c.startsWith(k + '='))?.slice(k.length + 1);
+
+  // theme: auto, light, dark. In a cookie, so that the server draws the page in it from the first moment
+  const root = document.documentElement, modes = ['auto', 'light', 'dark'], theme = () => root.dataset.theme || 'auto';
+  const showTheme = () => $$('[data-theme-next] span').forEach(s => s.textContent = theme()[0].toUpperCase() + theme().slice(1));
+  $$('[data-theme-next]').forEach(b => b.onclick = () => {
+    const m = modes[(modes.indexOf(theme()) + 1) % 3];
+    m === 'auto' ? delete root.dataset.theme : root.dataset.theme = m;
+    document.cookie = `truecount-theme=${m}; path=/; max-age=${m === 'auto' ? 0 : 31536000}; samesite=lax`;
+    showTheme(); say('Theme: ' + m);
+  });
+  if (!root.dataset.theme && modes.includes(cookie('truecount-theme'))) root.dataset.theme = cookie('truecount-theme');
+  showTheme();
+
+  // one listener for what may also come later, in parts that htmx puts in
+  addEventListener('click', async e => {
+    const b = e.target.closest('[data-copy]');
+    if (b) {
+      const text = $('pre', b.closest('.code')).textContent, word = b.lastElementChild;
+      b.dataset.word ??= word.textContent;
+      try { await navigator.clipboard.writeText(text); word.textContent = 'Copied'; say('Copied'); } catch { word.textContent = 'Select and copy'; getSelection().selectAllChildren($('pre', b.closest('.code'))); }
+      setTimeout(() => word.textContent = b.dataset.word, 2000);
+    }
+    const link = e.target.closest('[data-copy-link]');
+    if (link && navigator.clipboard) { e.preventDefault(); navigator.clipboard.writeText(location.href).then(() => say('Link copied')); }
+    $$('[data-menu][open]').forEach(m => { if (!m.contains(e.target)) m.open = false; });
+  });
+  addEventListener('change', e => { const id = e.target.dataset?.show; if (id) document.getElementById(id).type = e.target.checked ? 'text' : 'password'; });
+  addEventListener('keydown', e => { if (e.key === 'Escape') $$('[data-menu][open]').forEach(m => { m.open = false; $('summary', m).focus(); }); });
+
+  const val = c => { const t = c.dataset.v ?? c.textContent.trim(), n = parseFloat(t.replace(/[^\d.-]/g, '')); return /^[^\p{L}]*[\d-]/u.test(t) && !isNaN(n) ? n : t.toLowerCase(); };
+  function wake(part) {
+    // what does nothing without a script shows itself now, what stands in for one goes
+    $$('[data-js]', part).forEach(e => e.hidden = false);
+    $$('[data-no-js]', part).forEach(e => e.hidden = true);
+
+    // tabs with arrow keys; without a script their panels stand below each other
+    $$('[data-tabs]', part).forEach(list => {
+      const tabs = $$('[role=tab]', list), panel = t => document.getElementById(t.getAttribute('aria-controls'));
+      const pick = t => tabs.forEach(x => { const on = x === t; x.setAttribute('aria-selected', on); x.tabIndex = on ? 0 : -1; panel(x).hidden = !on; });
+      tabs.forEach((t, i) => {
+        panel(t).setAttribute('role', 'tabpanel');
+        t.onclick = () => pick(t);
+        t.onkeydown = e => { const d = { ArrowRight: 1, ArrowLeft: -1 }[e.key]; if (d) { const n = tabs[(i + d + tabs.length) % tabs.length]; pick(n); n.focus(); } };
+      });
+      list.hidden = false;
+      pick(tabs[0]);
+    });
+
+    // sort the rows that are there: numbers by value, words by locale; ?sort= lets the server sort all
+    $$('[data-sortable]', part).forEach(t => $$('.sort', t).forEach(b => b.onclick = () => {
+      const th = b.closest('th'), i = [...th.parentNode.children].indexOf(th), down = th.getAttribute('aria-sort') !== 'descending';
+      $$('th', t.tHead).forEach(x => x.removeAttribute('aria-sort')); th.setAttribute('aria-sort', down ? 'descending' : 'ascending');
+      const body = t.tBodies[0];
+      [...body.rows].map(r => [val(r.cells[i]), r]).sort(([a], [b]) => (typeof a === typeof b ? (a > b) - (a < b) : typeof a === 'number' ? 1 : -1) * (down ? -1 : 1)).forEach(([, r]) => body.append(r));
+      say('Sorted by ' + b.textContent + (down ? ', largest first' : ', smallest first'));
+    }));
+
+    // charts: one tab stop, arrows walk the bars, the readout says what a pointer would show
+    $$('[data-chart]', part).forEach(svg => {
+      const bars = $$('a', svg), out = $('[data-readout]', svg.closest('.chart'));
+      const read = a => out && (out.textContent = a.getAttribute('aria-label'));
+      bars.forEach((a, i) => {
+        a.addEventListener('pointerenter', () => read(a)); a.addEventListener('focus', () => read(a));
+        a.addEventListener('keydown', e => { const d = { ArrowRight: 1, ArrowLeft: -1, Home: -i, End: bars.length - 1 - i }[e.key]; const n = d !== undefined && bars[i + d]; if (n) { e.preventDefault(); a.setAttribute('tabindex', -1); n.setAttribute('tabindex', 0); n.focus(); } });
+      });
+    });
+  }
+  wake(document);
+  addEventListener('htmx:load', e => { if (e.target !== document.body) wake(e.target); });
+
+  // the checklist: what is ticked is said, once
+  let done = $('.check[data-done]')?.dataset.done;
+  addEventListener('htmx:afterSettle', () => {
+    const list = $('.check[data-done]');
+    if (list && done !== undefined && list.dataset.done > done) say($$('.done b', list).at(-1)?.textContent.trim() + ': done');
+    done = list?.dataset.done ?? done;
+  });
+
+  // keys; can be switched off (WCAG 2.1.4)
+  const dlg = $('#keys'), on = $('[data-keys-on]'); let g = 0;
+  if (on) { on.checked = store.get('tc-keys') !== 'off'; on.onchange = () => store.set('tc-keys', on.checked ? 'on' : 'off'); }
+  $$('[data-keys]').forEach(b => b.onclick = () => dlg.showModal());
+  addEventListener('keydown', e => {
+    if (e.metaKey || e.ctrlKey || e.altKey || e.target.closest?.('input,select,textarea,dialog') || (on && !on.checked)) return;
+    const go = Date.now() - g < 900 && $(`[data-go="${CSS.escape(e.key)}"]`);
+    if (go) { location.href = go.href; return; }
+    if (e.key === 'g') g = Date.now();
+    else if (e.key === '/' && $('#q')) { e.preventDefault(); $('#q').focus(); }
+    else if (e.key === '?') dlg?.showModal();
+    else if (e.key === 'p') $('[data-pause]')?.click();
+    else if (e.key === 'j' || e.key === 'k') {
+      const rows = $$('a.ev, tbody th a'), i = rows.indexOf(document.activeElement); rows[Math.max(0, i + (e.key === 'j' ? 1 : -1))]?.focus();
+    }
+  });
+
+  // ages go on in place
+  setInterval(() => $$('[data-age]').forEach(t => { const n = t.dataset.age = +t.dataset.age + 1; t.textContent = n < 120 ? n + ' s' : n < 7200 ? Math.floor(n / 60) + ' min' : Math.floor(n / 3600) + ' h'; }), 1000);
+})();

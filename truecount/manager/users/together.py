@@ -1,0 +1,60 @@
+"""Users of one data folder: all that belongs to them, together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from truecount.manager.answers import LinkMade, NewUser
+
+from .accounts import GIVEN, AccountError, Accounts, Role
+from .file import UsersFile
+from .links import Links
+from .passwords import Passwords
+from .sessions import Sessions
+from .throttle import Throttle
+
+
+class Users:
+    """Users, links, sessions, passwords and the throttle. Nothing is opened or made before it is asked for."""
+
+    def __init__(
+        self, folder: Path, *, now_s: Callable[[], float] = time.time, passwords: Passwords | None = None
+    ) -> None:
+        def now_us() -> int:
+            return int(now_s() * 1e6)
+
+        self.file = UsersFile(folder)
+        self.accounts = Accounts(self.file, now_us)
+        self.links = Links(self.file, self.accounts, now_us)
+        self.sessions = Sessions(self.file, self.accounts, now_us)
+        self.passwords = passwords or Passwords()
+        self.throttle = Throttle(time.monotonic if now_s is time.time else now_s)
+
+    def add(self, given: NewUser) -> LinkMade:
+        """Make a user, and the link that sets the first password. AccountError when that cannot be."""
+        if given.role is not None and given.role not in GIVEN:
+            raise AccountError(f"role = {given.role!r}: wanted one of {', '.join(GIVEN)}")
+        role = Role(given.role) if given.role else None
+        user = self.accounts.add(given.email, role, given.datasets)
+        return LinkMade(user.email, str(user.role), password_path(self.links.make(user)))
+
+    def reset(self, email: str) -> LinkMade:
+        """A link that sets another password. UnknownUser when there is no such user.
+
+        Nothing else changes before the link is used: the sessions end, and the old password, when there is a new one.
+        """
+        user = self.accounts.get(email)
+        return LinkMade(user.email, str(user.role), password_path(self.links.make(user)))
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def first_run_path(once: str) -> str:
+    return f"/first-run/{once}"
+
+
+def password_path(once: str) -> str:
+    return f"/new-password/{once}"

@@ -1,0 +1,94 @@
+"""Small things that every route needs of a request and an answer."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from litestar import Response
+from litestar.openapi.datastructures import ResponseSpec
+
+from truecount.collect.relay import HOST
+from truecount.manager.answers import encode
+from truecount.manager.health import serve_state
+from truecount.manager.shared import Asked, Connection, manager_of
+
+FORMATS: Final = ("html", "json")
+JSON: Final = "application/json; charset=utf-8"
+
+
+def gives(kind: type[Any], what: str) -> dict[int, ResponseSpec]:
+    """`responses` of a route: the shape of its twin, for the OpenAPI document."""
+    return {200: ResponseSpec(kind, description=what, generate_examples=False)}
+
+
+def json_answer(value: Any, status: int = 200) -> Response[bytes]:
+    return Response(encode(value), status_code=status, media_type=JSON)
+
+
+def wants_json(connection: Connection) -> bool:
+    """Whether the JSON twin is asked for: `format=json`, else the header Accept. ValueError for an unknown format."""
+    given = connection.query_params.get("format")
+    if given is not None:
+        if given not in FORMATS:
+            raise ValueError(f"format = {str(given)[:40]!r}: wanted one of {', '.join(FORMATS)}")
+        return bool(given == "json")
+    return accepts_json(connection)
+
+
+def accepts_json(connection: Connection) -> bool:
+    """Whether the header Accept prefers JSON to a page."""
+    kinds = [part.partition(";")[0].strip().lower() for part in connection.headers.get("accept", "").split(",")]
+    if "application/json" not in kinds:
+        return False
+    return "text/html" not in kinds or kinds.index("application/json") < kinds.index("text/html")
+
+
+def takes_html(connection: Connection) -> bool:
+    return "text/html" in connection.headers.get("accept", "").lower()
+
+
+def is_secure(connection: Connection) -> bool:
+    """Whether the visitor speaks https, as the door tells (which looks at `trusted_proxy`)."""
+    return connection.headers.get("x-forwarded-proto", "") == "https"
+
+
+def address_of(connection: Connection) -> str:
+    """The visitor's address, as the door tells."""
+    told = connection.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    return told or (connection.client.host if connection.client else "")
+
+
+def host_of(connection: Connection) -> str:
+    """host[:port] that the visitor knows this server by; "" when the header is none."""
+    host = connection.headers.get("host", "")
+    return host if host and HOST(host.encode("latin-1", "replace")) else ""
+
+
+def base_url(connection: Connection) -> str:
+    """scheme://host[:port] as the visitor sees it: what snippets are made with."""
+    host = host_of(connection)
+    if host:
+        return f"{'https' if is_secure(connection) else 'http'}://{host}"
+    state = serve_state(manager_of(connection).folder.path)
+    return state.url if state else "http://127.0.0.1:8000"
+
+
+def safe_next(text: str | None) -> str:
+    """Where to go after signing in: a path of this server, else "/"."""
+    if not text or not text.startswith("/") or not text.isprintable() or "\\" in text or len(text) > 4000:
+        return "/"
+    parts = urlsplit(text)
+    return "/" if text.startswith("//") or parts.scheme or parts.netloc else text
+
+
+def see_other(path: str, status: int = 303) -> Response[bytes]:
+    """Go on at another page of this server, by GET."""
+    return Response(b"", status_code=status, media_type="text/html", headers={"Location": path})
+
+
+def path_and_query(request: Asked | Connection) -> str:
+    """What was asked for, to come back to it."""
+    raw: bytes = request.scope.get("raw_path") or str(request.scope["path"]).encode()
+    query: bytes = request.scope.get("query_string", b"")
+    return (raw.partition(b"?")[0] + (b"?" + query if query else b"")).decode("latin-1")
