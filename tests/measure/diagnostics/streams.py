@@ -11,7 +11,7 @@ import pyarrow as pa
 from tests.policy.server_events import AGENT
 from tests.resolve.loading import START_US, load
 from tests.resolve.reference import Row
-from truecount.copies import Copy, copies_of, pack
+from truecount.copies import Copy, columns_of, copies_of, pack
 from truecount.datasets import Dataset, DatasetSettings
 from truecount.measure.diagnostics.findings import Diagnosis, Finding, findings
 from truecount.policy.browser import Hit, Receipt, keep_hit
@@ -47,7 +47,7 @@ class Stream:
             Hit(tuple(keys), list(keys.values()), "203.0.113.9", agent), Receipt(self.dataset, received_us, KEY)
         )
         assert isinstance(kept, Copy), kept
-        self.copies.append(kept)
+        self.copies += copies_of(pack(1, columns_of([kept])))  # as the log holds it
 
     def event(
         self, at_us: int, event_name: str, event_id: str = "", *, age_s: int = 0, test: str = "", **fields: Any

@@ -10,7 +10,7 @@ select
     max(received_us) as received_us,
     min(place) as place,
     argMin(value_e4, place) as value_e4,
-    argMin(currency, place) as currency,
+    argMinIf(currency, place, isNotNull(value_e4)) as currency,
     []::Array(UInt64) as extra
 from (select * from seen where event_id != '' and currency != '')
 group by event_name, class, event_id
