@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 
 from tests.resolve.loading import START_US
+from truecount.measure.diagnostics.findings import Diagnosis
 from truecount.measure.diagnostics.registry import checks
 from truecount.store.client import Store
+from truecount.vocabulary import Mark
 
 from .cases import CASES, Case
 from .reference import EXPECTED, Told, World
@@ -18,43 +21,42 @@ UNTIL_US = 2 * DAY
 NAMES = [f"{case.check}: {case.what}" for case in CASES]
 
 
+class Seen(NamedTuple):
+    stream: Stream
+    diagnosis: Diagnosis
+
+
 @pytest.fixture(scope="module")
-def streams(store: Store) -> Iterator[dict[str, Stream]]:
-    """The streams of all cases, each in a dataset of its own."""
-    made = {}
+def seen(store: Store) -> Iterator[dict[str, Seen]]:
+    """The streams of all cases, each in a dataset of its own, and what was found of each."""
+    streams = {}
     for number, case in enumerate(CASES):
         stream = Stream(f"case{number}", **case.settings)
         case.stream(stream)
         stream.load(store)
-        made[NAMES[number]] = stream
-    yield made
+        streams[NAMES[number]] = stream
+    yield {name: Seen(stream, stream.diagnosis(store, UNTIL_US)) for name, stream in streams.items()}
     for table in ("copies", "tallies"):
         store.command(f"TRUNCATE TABLE {table}")
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
-def test_it_finds_what_it_is_for_and_nothing_near_it(store: Store, streams: dict[str, Stream], case: Case) -> None:
-    stream = streams[f"{case.check}: {case.what}"]
-    found = found_by(stream.diagnosis(store, UNTIL_US), case.check)
-    assert set(found) == case.subjects
+def test_it_finds_what_it_is_for_and_nothing_near_it(seen: dict[str, Seen], case: Case) -> None:
+    assert set(found_by(seen[f"{case.check}: {case.what}"].diagnosis, case.check)) == case.subjects
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_its_numbers_are_those_of_a_plain_count(store: Store, streams: dict[str, Stream], name: str) -> None:
-    stream = streams[name]
-    world = World([row for row in stream.rows() if counts(stream, row)], stream.refused, START_US + UNTIL_US)
-    diagnosis = stream.diagnosis(store, UNTIL_US)
+def test_its_numbers_are_those_of_a_plain_count(seen: dict[str, Seen], name: str) -> None:
+    stream, diagnosis = seen[name]
+    with_tests = stream.dataset.settings.count_tests
+    rows = [row for row in stream.rows() if with_tests or not row.copy.marks & Mark.TEST]
+    world = World(rows, stream.refused, START_US + UNTIL_US)
     for check, expected in EXPECTED.items():
         told = {about: Told(one.affected, one.looked_at, one.value) for about, one in found_by(diagnosis, check).items()}
         assert told == expected(world), check
 
 
-def counts(stream: Stream, row: object) -> bool:
-    return stream.dataset.settings.count_tests or not row.copy.marks & 1  # type: ignore[attr-defined]
-
-
 def test_each_check_has_a_stream_that_trips_it_and_a_near_one_that_does_not() -> None:
     for check in checks():
-        own = [bool(case.subjects) for case in CASES if case.check == check.name]
-        assert set(own) == {True, False}, check.name
+        assert {bool(case.subjects) for case in CASES if case.check == check.name} == {True, False}, check.name
     assert set(EXPECTED) == {check.name for check in checks()}

@@ -1,53 +1,40 @@
 -- What a check found, one row a subject. `units` are what it looked at: `bad` tells which are wrong, `n` how many each row
--- stands for. Wrong ones give their value once an event id, as its first copy with a value tells it.
+-- stands for. Wrong ones give their value once an event id, as its first copy with a value tells it; so do examples.
 with
-counted as
+parts as
 (
     select
         subject,
-        sum(n) as looked_at,
-        sumIf(n, bad) as affected,
-        minIf(received_us, bad) as first_us,
-        maxIf(received_us, bad) as last_us,
-        ifNull(sumIf(n, not bad and received_us >= {quiet_from_us:Int64}), 0) as good_lately,
-        sumForEachIf(extra, bad) as extras,
-        groupArraySortedIf(5)((-received_us, event_name, event_id, source, place), bad and place != 0) as examples
+        bad,
+        sum(n) as n_things,
+        sumIf(n, received_us >= {quiet_from_us:Int64}) as n_lately,
+        min(received_us) as part_first_us,
+        max(received_us) as part_last_us,
+        sumForEach(extra) as part_extras,
+        max((received_us, event_name, event_id, source, place)) as newest,
+        argMinIf(assumeNotNull(value_e4), place, isNotNull(value_e4) and currency != '') as part_e4,
+        argMinIf(currency, place, isNotNull(value_e4) and currency != '') as money
     from units
-    group by subject
-    having affected >= {least:UInt64}
-),
-valued as
-(
-    select subject, currency, sum(first_e4) as value_e4
-    from
-    (
-        select
-            subject,
-            event_name,
-            once,
-            argMin(assumeNotNull(value_e4), place) as first_e4,
-            argMin(currency, place) as currency
-        from units
-        where bad and isNotNull(value_e4) and currency != '' and event_name not in {before_a_sale:Array(String)}
-        group by subject, event_name, once
-    )
-    group by subject, currency
+    group by subject, bad, if(bad, event_name, ''), if(bad, once, '')
 )
 select
-    counted.subject,
-    looked_at,
-    affected,
-    first_us,
-    last_us,
-    good_lately,
-    extras,
+    subject,
+    sum(n_things) as looked_at,
+    sumIf(n_things, bad) as affected,
+    minIf(part_first_us, bad) as first_us,
+    maxIf(part_last_us, bad) as last_us,
+    ifNull(sumIf(n_lately, not bad), 0) as good_lately,
+    sumForEachIf(part_extras, bad) as extras,
     arrayMap(
-        example -> (example.2, example.3, example.4, toString(example.5)), examples
+        example -> (example.2, example.3, example.4, toString(example.5)),
+        groupArraySortedIf(5)((-newest.1, newest.2, newest.3, newest.4, newest.5), bad and newest.5 != 0)
     ) as examples,
-    values
-from counted
-left join
-(
-    select subject, arraySort(groupArray((currency, toString(value_e4)))) as values from valued group by subject
-) as priced on counted.subject = priced.subject
-order by counted.subject
+    arrayMap(
+        (currency, value_e4) -> (currency, toString(value_e4)),
+        (sumMapIf([money], [toInt128(part_e4)], bad and money != '' and priced) as sums).1,
+        sums.2
+    ) as values
+from (select *, newest.2 not in {before_a_sale:Array(String)} as priced from parts)
+group by subject
+having affected >= {least:UInt64}
+order by subject

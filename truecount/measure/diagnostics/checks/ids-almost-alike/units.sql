@@ -13,6 +13,7 @@ ids as
         argMin(source, place) as first_source,
         countIf(browser_side) > 0 as by_browser,
         countIf(not browser_side) > 0 as by_server,
+        by_browser and by_server as merged,
         argMinIf(assumeNotNull(value_e4), place, isNotNull(value_e4) and currency != '') as first_e4,
         argMinIf(currency, place, isNotNull(value_e4) and currency != '') as first_currency,
         extract(lowerUTF8(event_id), '([a-z0-9]+)[^a-z0-9]*$') as tail,
@@ -26,48 +27,25 @@ ids as
     from seen
     where class = 0 and event_id != '' and event_name in (select event_name from two_sided)
     group by event_name, event_id
-),
-pairs as
-(
-    select event_name as pair_name, folded as pair_folded
-    from ids
-    where folded != '' and not (by_browser and by_server)
-    group by event_name, folded
-    having countIf(by_browser) = 1 and countIf(by_server) = 1
-        and max(last_us) - min(first_us) <= 172800000000
-        and (uniqExactIf((first_e4, first_currency), first_currency != '') <= 1)
 )
 select
     [event_name] as subject,
-    1 as bad,
-    1 as n,
+    not merged as bad,
+    if(merged, count(), 1) as n,
     event_name,
     argMin(event_id, first_place) as event_id,
-    folded as once,
+    if(merged, '', folded) as once,
     argMin(first_source, first_place) as source,
     max(last_us) as received_us,
     min(first_place) as place,
-    if(max(first_currency) = '', null, argMinIf(first_e4, first_place, first_currency != '')) as value_e4,
+    if(merged or max(first_currency) = '', null, argMinIf(first_e4, first_place, first_currency != '')) as value_e4,
     max(first_currency) as currency,
     []::Array(UInt64) as extra
 from ids
-where (event_name, folded) in (select pair_name, pair_folded from pairs) and not (by_browser and by_server)
-group by event_name, folded
-
-union all
-
-select
-    [event_name] as subject,
-    0 as bad,
-    1 as n,
-    event_name,
-    event_id,
-    event_id as once,
-    first_source as source,
-    last_us as received_us,
-    first_place as place,
-    null::Nullable(Int64) as value_e4,
-    '' as currency,
-    []::Array(UInt64) as extra
-from ids
-where by_browser and by_server
+where merged or folded != ''
+group by event_name, merged, merged and last_us >= {quiet_from_us:Int64}, if(merged, '', folded)
+having merged or (
+    countIf(by_browser) = 1 and countIf(by_server) = 1
+    and max(last_us) - min(first_us) <= 172800000000
+    and uniqExactIf((first_e4, first_currency), first_currency != '') <= 1
+)

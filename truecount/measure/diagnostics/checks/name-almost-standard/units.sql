@@ -12,10 +12,20 @@ names as
         ) as near
     from (select distinct event_name from seen where event_name not in {standard:Array(String)})
 ),
-meant as (select name, arraySort(known -> (lower(known) != folded, known), near)[1] as known from names where notEmpty(near))
+meant as
+(
+    select pair.1 as sent, pair.2 as subject, pair.3 as bad
+    from
+    (
+        select arraySort(known -> (lower(known) != folded, known), near)[1] as standard,
+            arrayJoin([(name, [name, standard], 1), (standard, [name, standard], 0)]) as pair
+        from names
+        where notEmpty(near)
+    )
+)
 select
-    [event_name, meant.known] as subject,
-    1 as bad,
+    subject,
+    bad,
     1 as n,
     event_name,
     event_id,
@@ -23,26 +33,8 @@ select
     source,
     received_us,
     place,
-    if(meant.known in {before_a_sale:Array(String)}, null, value_e4) as value_e4,
+    if(subject[2] in {before_a_sale:Array(String)}, null, value_e4) as value_e4,
     currency,
     []::Array(UInt64) as extra
 from seen
-inner join meant on seen.event_name = meant.name
-
-union all
-
-select
-    [meant.name, meant.known] as subject,
-    0 as bad,
-    1 as n,
-    event_name,
-    event_id,
-    once,
-    source,
-    received_us,
-    place,
-    value_e4,
-    currency,
-    []::Array(UInt64) as extra
-from seen
-inner join meant on seen.event_name = meant.known
+inner join meant on seen.event_name = meant.sent
