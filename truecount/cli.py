@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "demo": "serve, plus the BrewBeans shop with simulated visitors, live",
     "dataset": "create, list, change and delete datasets, and their access tokens",
     "events": "the count per event name, and with --refused what was refused and why",
+    "check": "what to mend: what is wrong with what a dataset receives, and what it costs",
     "explain": "the copies of one action, and which rule decided of each",
     "import": "take events from a file of JSON lines or CSV, with their own times",
     "replay": "rebuild the store from the log with today's rules",

@@ -136,6 +136,14 @@ class Span(msgspec.Struct):
     until_us: int | None = None
 
 
+class Look(msgspec.Struct):
+    """What to look at for findings: a range of receipts, and the moment that solved ones are told as of."""
+
+    since_us: int
+    until_us: int
+    now_us: int
+
+
 class Which(msgspec.Struct):
     """Which action to explain."""
 
@@ -251,6 +259,18 @@ async def dataset_refused(request: Asked) -> Response[bytes]:
     dataset = manager.dataset(id_of(request))
     span = query_of(request, Span)
     return json_answer(await manager.asked(lambda store: refused(store, dataset, span.since_us, span.until_us)))
+
+
+@get("/datasets/{id:str}/findings")
+async def dataset_findings(request: Asked) -> Response[bytes]:
+    from truecount.measure.diagnostics.findings import findings
+
+    manager = _manager(request)
+    dataset = manager.dataset(id_of(request))
+    look = query_of(request, Look)
+    return json_answer(
+        await manager.asked(lambda store: findings(store, dataset, look.since_us, look.until_us, look.now_us))
+    )
 
 
 @get("/datasets/{id:str}/outcomes")
@@ -382,6 +402,7 @@ def application(folder: DataFolder, settings: Settings, on_start: Callable[[], N
             delete_dataset,
             dataset_events,
             dataset_refused,
+            dataset_findings,
             dataset_outcomes,
             dataset_explain,
             all_outcomes,

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
 from tests.resolve.reference import Row
@@ -31,7 +32,7 @@ class Told(NamedTuple):
 
 
 class World(NamedTuple):
-    """What a reference looks at: copies in log order, what was refused (received_us, name, reason), the end of the range."""
+    """What a reference looks at: copies, what was refused (received_us, name, reason), the end of the range."""
 
     rows: Sequence[Row]
     refused: Sequence[tuple[int, str, str]]
@@ -186,7 +187,9 @@ def ids_almost_alike(world: World) -> dict[Subject, Told]:
         if sorted(side(group[0]) for group in groups) != ["browser", "server"]:
             continue
         times = [copy.received_us for group in groups for copy in group]
-        valued = [next(((c.value_e4, c.currency) for c in g if c.value_e4 is not None and c.currency), None) for g in groups]
+        valued = [
+            next(((c.value_e4, c.currency) for c in g if c.value_e4 is not None and c.currency), None) for g in groups
+        ]
         told = [one for one in valued if one]
         if max(times) - min(times) > 48 * HOUR or len(set(told)) > 1:
             continue
@@ -202,7 +205,9 @@ def one_door_only(world: World) -> dict[Subject, Told]:
     found: dict[Subject, Told] = {}
     for name in sorted({copy.event_name for copy in site} & set(STANDARD_EVENTS) - {"PageView"}):
         own = [copy for copy in site if copy.event_name == name]
-        first = {door: min((c.received_us for c in own if c.source == door), default=None) for door in ("browser", "server")}
+        first = {
+            door: min((c.received_us for c in own if c.source == door), default=None) for door in ("browser", "server")
+        }
         if doors != {"browser", "server"}:
             continue
         browser_us, server_us = first["browser"], first["server"]
@@ -239,7 +244,7 @@ def silence(world: World) -> dict[Subject, Told]:
             before = [one for one in steps if one < step or is_now]
             heard = sorted(set(before))
             gap = step - heard[-1]
-            longest = max((b - a for a, b in zip(heard, heard[1:], strict=False)), default=0)
+            longest = max((b - a for a, b in pairwise(heard)), default=0)
             span = heard[-1] - heard[0] + 1
             if len(before) >= 20 and span >= 144 and gap > 6 and gap > 3 * max(longest, 1):
                 silent = (len(before), gap, span, is_now)
@@ -287,16 +292,15 @@ def contact_data_sent(world: World) -> dict[Subject, Told]:
         return set(copy.removed or ()) | ({"user_data:unhashed"} if "unhashed" in (copy.notes or ()) else set())
 
     found: dict[Subject, Told] = {}
-    for what in {what for copy in copies for what in fields(copy)}:
-        told = by_copy(
-            copies, lambda copy: (copy.source, *what.split(":")), lambda copy: what in fields(copy), nothing
-        )  # fmt: skip
-        found |= told
+    for source, what in {(copy.source, what) for copy in copies for what in fields(copy)}:
+        own = [fields(copy) for copy in copies if copy.source == source]
+        field, _, kind = what.rpartition(":")
+        found[source, field, kind] = Told(sum(what in taken for taken in own), len(own), {})
     return found
 
 
 def clock_skew(world: World) -> dict[Subject, Told]:
-    copies = [copy for copy in counted(world.copies) if copy.source not in ("offline",) and not copy.marks & Mark.IMPORTED]
+    copies = [copy for copy in counted(world.copies) if copy.source != "offline" and not copy.marks & Mark.IMPORTED]
 
     def wrong(copy: Copy) -> bool:
         late_us = copy.received_us - copy.event_time_ms * 1000

@@ -1,4 +1,4 @@
-"""Streams of a shop for tests: hits and server events through the doors' own policy, into the tables by the loader's columns."""
+"""Streams of a shop for tests: through the doors' own policy, into the tables by the loader's own columns."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
@@ -46,6 +46,10 @@ _PLACE_BIAS_US: Final = 1 << 50
 """accepted.sql counts the microseconds of a place from so much before 1970."""
 
 
+About = tuple[str, tuple[str, ...]]
+"""Which finding: its check and its subject."""
+
+
 class State(StrEnum):
     OPEN = "open"
     MUTED = "muted"
@@ -65,10 +69,10 @@ class Example(msgspec.Struct, kw_only=True):
 class Finding(msgspec.Struct, kw_only=True):
     """One thing to mend.
 
-    `check` and `subject` (names and what they stand for) make it this finding from one look to the next. `affected` of
-    `looked_at` things of the kind `unit` are wrong, which is `share` of them (0 to 1; silence tells the expected). `value`
-    is at stake, by currency: each event id once, standard events before a sale left out; {} where nothing or nothing known
-    is. Times are those of receipt. `examples` are the newest, at most five.
+    `check` and `subject` (names and what they stand for) make it this finding from one look to the next. `affected`
+    of `looked_at` things of the kind `unit` are wrong, which is `share` of them, 0 to 1; of silence, what is missing of
+    what would have come. `value` is at stake, by currency: each event id once, standard events before a sale left out;
+    {} where nothing is, or nothing is known. Times are those of receipt. `examples` are the newest, at most five.
     """
 
     check: str
@@ -131,15 +135,17 @@ def findings(
     until_us: int,
     now_us: int,
     *,
-    muted: Mapping[tuple[str, tuple[str, ...]], int] | None = None,
+    names: Collection[str] | None = None,
+    muted: Mapping[About, int] | None = None,
     budget_s: float = BUDGET_S,
 ) -> Diagnosis:
-    """Run every check over what was received in [since_us, until_us), microseconds since 1970.
+    """Run the checks, or those of `names`, over what was received in [since_us, until_us), microseconds since 1970.
 
-    What is solved is told as seen at `now_us`, or at the end of the range where that is earlier. `muted` holds until when a
-    (check, subject) is muted. A check that fails, or does not get to run within `budget_s` seconds, is in `not_checked`
-    with the reason and stops no other. StoreDown when nobody answers.
+    What is solved is told as seen at `now_us`, or at the end of the range where that is earlier. `muted` tells until
+    when (microseconds since 1970) a finding is muted. A check that fails, or does not get to run within `budget_s`
+    seconds, is in `not_checked` with the reason and stops no other. StoreDown when nobody answers.
     """
+    chosen = [check for check in checks() if names is None or check.name in names]
     asked_us = min(now_us, until_us)
     found: list[tuple[Finding, Fraction]] = []
     failed: list[NotChecked] = []
@@ -157,7 +163,7 @@ def findings(
             "no_visits": int(Mark.TEST | Mark.IMPORTED),
         }
         turnover: dict[str, int] = {}
-        for check in checks():
+        for check in chosen:
             left_s = min(CHECK_S, ends - time.monotonic())
             if left_s <= 0:
                 failed.append(NotChecked(check=check.name, reason=LATE))
@@ -177,7 +183,7 @@ def findings(
     return Diagnosis(
         since=time_of_us(since_us),
         until=time_of_us(until_us),
-        checked=len(checks()) - len(failed),
+        checked=len(chosen) - len(failed),
         findings=[finding for finding, _ in found],
         not_checked=failed,
     )
@@ -195,15 +201,12 @@ def reason_of(error: QueryFailed) -> str:
 
 def statement_of(units: str) -> str:
     """The statement of a check: its units, and what found.sql makes of them."""
-    return _composed(text_of("found", PACKAGE).replace("with\n", f"with\n{_shared()},\nunits as (\n{units}\n),\n", 1))
+    head, _, rest = text_of("found", PACKAGE).partition("with\n")
+    return complete(f"{head}with\n{_shared()},\nunits as (\n{units}\n),\n{rest}")
 
 
 def _shared() -> str:
     return ",\n".join(f"{name} as (\n{text_of(name, PACKAGE)}\n)" for name in ("seen", "two_sided"))
-
-
-def _composed(sql: str) -> str:
-    return complete(sql)
 
 
 def _ask(actions: Actions, sql: str, limit_s: float, **params: Any) -> Sequence[Sequence[Any]]:
@@ -219,7 +222,7 @@ def _rows(actions: Actions, check: Check, asked_us: int, limit_s: float) -> Iter
 
 
 def _turnover(actions: Actions, limit_s: float) -> Iterator[tuple[str, int]]:
-    sql = _composed(f"with {_shared()}\n{text_of('turnover', PACKAGE)}")
+    sql = complete(f"with {_shared()}\n{text_of('turnover', PACKAGE)}")
     for currency, value_e4 in _ask(actions, sql, limit_s):
         yield str(currency), int(value_e4)
 
@@ -230,7 +233,7 @@ def _finding(
     row: Row,
     asked_us: int,
     now_us: int,
-    muted: Mapping[tuple[str, tuple[str, ...]], int],
+    muted: Mapping[About, int],
 ) -> Finding:
     words = check.words
     subject = tuple(str(part) for part in row.subject)

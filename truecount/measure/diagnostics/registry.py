@@ -3,9 +3,9 @@
 A folder of checks/ is named as its check, in kebab-case, and holds two files:
 
 check.toml  words and thresholds; the fields of `Words`, all of them
-units.sql   one SELECT that begins with the question it answers. It may read `seen` and `two_sided` (sql/) and the definitions
-            of truecount.resolve. It gives a row for each thing looked at, in the columns of COLUMNS; sql/found.sql does
-            the rest, alike for all.
+units.sql   one SELECT that begins with the question it answers. It may read `seen` and `two_sided` (sql/) and the
+            definitions of truecount.resolve. It gives a row for each thing looked at, in the columns of COLUMNS;
+            sql/found.sql does the rest, alike for all.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class Severity(StrEnum):
 class Words(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What check.toml says.
 
-    `title`, `seen`, `fix` and `closes` are sentences with placeholders: the names in `subject` and `extra`, and those that
-    sentences.py adds. `least` is how many must be wrong for a finding. It is solved when nothing was wrong for the last
-    `quiet_hours` while `good` things or more were right. `about` is the check in one line, for the docs.
+    `title`, `seen`, `fix` and `closes` are sentences with placeholders: the names in `subject` and `extra`, and those
+    that sentences.py adds. `least` is how many must be wrong for a finding. It is solved when nothing was wrong for the
+    last `quiet_hours` while `good` things or more were right. `about` is the check in one line, for the docs.
     """
 
     about: str
