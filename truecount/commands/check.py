@@ -65,6 +65,8 @@ def _print(dataset: str, told: dict[str, Any]) -> None:
     lines = [f"{told['checked']} checks over {told['since']} to {told['until']}: {counts}"]
     for one in told["findings"]:
         lines += ["", *_finding(one)]
+    for check, n in told["not_told"].items():
+        lines += ["", f"-  {check} has {n:,} findings more"]
     for one in told["not_checked"]:
         lines += ["", f"-  {one['check']} could not be checked: {one['reason']}"]
     sys.stdout.write("".join(f"{line}\n" for line in lines))

@@ -28,6 +28,8 @@ BUDGET_S: Final = 25.0
 """All together may take so long: what has not begun by then is told as not checked."""
 COLUMNS_FIRST: Final = "prefer_column_name_to_alias = 1"
 """`min(place) as place`: within such a SELECT, place is the column and not its least."""
+MOST: Final = 50
+"""Findings of one check that are told, those with most that is wrong: senders choose names at will."""
 RETRIES: Final = 20
 """A sender that tries again reports one event with an id at most so often."""
 BEFORE_A_SALE: Final = (
@@ -111,6 +113,8 @@ class Diagnosis(msgspec.Struct, kw_only=True):
     until: str
     checked: int
     findings: list[Finding]
+    not_told: dict[str, int]
+    """Check -> further findings, beyond the MOST of it."""
     not_checked: list[NotChecked]
 
 
@@ -125,7 +129,9 @@ class Row(NamedTuple):
     good_lately: int
     extras: Sequence[int]
     examples: Sequence[Sequence[str]]
-    values: Sequence[Sequence[str]] | None
+    values: Sequence[Sequence[str]]
+    subjects: int
+    """How many rows there are in all."""
 
 
 def findings(
@@ -148,6 +154,7 @@ def findings(
     chosen = [check for check in checks() if names is None or check.name in names]
     asked_us = min(now_us, until_us)
     found: list[tuple[Finding, Fraction]] = []
+    not_told: dict[str, int] = {}
     failed: list[NotChecked] = []
     ends = time.monotonic() + budget_s
     with Actions(store, dataset) as actions:
@@ -155,6 +162,7 @@ def findings(
             "since_us": since_us,
             "until_us": until_us,
             "asked_us": asked_us,
+            "most": MOST,
             "retries": RETRIES,
             "before_a_sale": list(BEFORE_A_SALE),
             "standard": list(STANDARD_EVENTS),
@@ -177,6 +185,8 @@ def findings(
             except QueryFailed as error:
                 failed.append(NotChecked(check=check.name, reason=reason_of(error)))
                 continue
+            if rows and int(rows[0].subjects) > len(rows):
+                not_told[check.name] = int(rows[0].subjects) - len(rows)
             for row in rows:
                 found.append((_finding(actions, check, row, asked_us, now_us, muted or {}), _part(row, turnover)))
     found.sort(key=_rank)
@@ -185,6 +195,7 @@ def findings(
         until=time_of_us(until_us),
         checked=len(chosen) - len(failed),
         findings=[finding for finding, _ in found],
+        not_told=not_told,
         not_checked=failed,
     )
 
@@ -259,7 +270,7 @@ def _finding(
         affected=affected,
         looked_at=looked_at,
         share=min(affected / looked_at, 1.0) if looked_at else 1.0,
-        value={str(currency): money(int(value_e4)) for currency, value_e4 in row.values or ()},
+        value={str(currency): money(int(value_e4)) for currency, value_e4 in row.values},
         first_time=time_of_us(int(row.first_us)),
         last_time=time_of_us(int(row.last_us)),
         examples=[_example(actions.params["doors"], *example) for example in row.examples],
@@ -284,7 +295,7 @@ def _part(row: Row, turnover: Mapping[str, int]) -> Fraction:
     """The largest part that the value at stake has of what all is worth in one currency."""
     parts = [
         Fraction(abs(int(value_e4)), max(abs(turnover.get(str(currency), 0)), 1))
-        for currency, value_e4 in row.values or ()
+        for currency, value_e4 in row.values
     ]
     return max(parts, default=Fraction(0))
 

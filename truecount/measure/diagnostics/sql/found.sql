@@ -1,5 +1,6 @@
--- What a check found, one row a subject. `units` are what it looked at: `bad` tells which are wrong, `n` how many each row
--- stands for. Wrong ones give their value once an event id, as its first copy with a value tells it; so do examples.
+-- What a check found, one row a subject, those first that most is wrong of. `units` are what it looked at: `bad` tells which are
+-- wrong, `n` how many each row stands for. Wrong ones give their value once an event id, as its first copy with a value tells
+-- it. What has no value is gathered in 16 parts: enough for five examples.
 with
 parts as
 (
@@ -15,7 +16,7 @@ parts as
         argMinIf(assumeNotNull(value_e4), place, isNotNull(value_e4) and currency != '') as part_e4,
         argMinIf(currency, place, isNotNull(value_e4) and currency != '') as money
     from units
-    group by subject, bad, if(bad, event_name, ''), if(bad, once, '')
+    group by subject, bad, if(bad, event_name, ''), if(bad, if(isNull(value_e4), toString(cityHash64(received_us, event_id) % 16), once), '')
 )
 select
     subject,
@@ -33,8 +34,10 @@ select
         (currency, value_e4) -> (currency, toString(value_e4)),
         (sumMapIf([money], [toInt128(part_e4)], bad and money != '' and priced) as sums).1,
         sums.2
-    ) as values
+    ) as values,
+    count() over () as subjects
 from (select *, newest.2 not in {before_a_sale:Array(String)} as priced from parts)
 group by subject
 having affected >= {least:UInt64}
-order by subject
+order by affected desc, subject
+limit {most:UInt64}

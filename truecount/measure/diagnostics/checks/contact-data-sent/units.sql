@@ -4,23 +4,28 @@ with
 taken as
 (
     select
-        source, event_name, event_id, once, received_us, place,
-        arrayJoin(arrayDistinct(arrayConcat(removed, if(has(notes, 'unhashed'), ['user_data:unhashed'], [])))) as what
+        *,
+        arrayJoin(arrayDistinct(arrayConcat(removed, if(has(notes, 'unhashed'), ['user_data:unhashed'], [])))) as what,
+        splitByChar(':', what) as words,
+        arrayStringConcat(arrayPopBack(words), ':') as field,
+        words[-1] as kind
     from seen
     where notEmpty(removed) or has(notes, 'unhashed')
 ),
 doors as
 (
     select source, received_us >= {quiet_from_us:Int64} as lately, count() as copies, max(received_us) as last_us
-    from seen group by source, lately
+    from seen
+    group by source, lately
 ),
 fields as
 (
-    select source, what, countIf(received_us >= {quiet_from_us:Int64}) as lately, count() as all_times
-    from taken group by source, what
+    select source, field, kind, countIf(received_us >= {quiet_from_us:Int64}) as lately, count() as all_times
+    from taken
+    group by source, field, kind
 )
 select
-    [source, splitByChar(':', what)[1], splitByChar(':', what)[2]] as subject,
+    [source, field, kind] as subject,
     1 as bad,
     1 as n,
     event_name,
@@ -37,7 +42,7 @@ from taken
 union all
 
 select
-    [source, splitByChar(':', what)[1], splitByChar(':', what)[2]] as subject,
+    [source, field, kind] as subject,
     0 as bad,
     doors.copies - if(doors.lately, fields.lately, all_times - fields.lately) as n,
     '' as event_name,
