@@ -1,4 +1,4 @@
-"""Laws of all checks, on random histories: they count as plain Python does, and how copies were loaded does not matter."""
+"""Laws of all checks, on random histories: they count as plain Python does, and how copies came does not matter."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ def history(seed: int) -> Stream:
         at_us = random.randrange(end_us)
         name = random.choice(["Purchase"] * 4 + ["purchase", "Lead", "AddToCart", "add_to_cart", "PageView", "Contact"])
         id = random.choice(ALIKE).format(random.randrange(700, 740))
-        fields = {"value": random.choice(["10.00", "20.00", "20.00", "", "much"]), "order_id": random.choice(["", "", id])}
+        fields = {
+            "value": random.choice(["10.00", "20.00", "20.00", "", "much"]),
+            "order_id": random.choice(["", "", id]),
+        }
         fields["currency"] = random.choice(["INR"] * 6 + ["USD", "", "Rs"])
         fields["note"] = random.choice([""] * 5 + ["call +49 151 23456789"])
         fields = {key: value for key, value in fields.items() if value}

@@ -74,7 +74,7 @@ class Finding(msgspec.Struct, kw_only=True):
     `check` and `subject` (names and what they stand for) make it this finding from one look to the next. `affected`
     of `looked_at` things of the kind `unit` are wrong, which is `share` of them, 0 to 1; of silence, what is missing of
     what would have come. `value` is at stake, by currency: each event id once, standard events before a sale left out;
-    {} where nothing is, or nothing is known. Times are those of receipt. `examples` are the newest, at most five.
+    {} where nothing is, or nothing is known. Times are those of receipt. `examples` are five of the newest at most.
     """
 
     check: str
@@ -158,18 +158,7 @@ def findings(
     failed: list[NotChecked] = []
     ends = time.monotonic() + budget_s
     with Actions(store, dataset) as actions:
-        actions.params |= {
-            "since_us": since_us,
-            "until_us": until_us,
-            "asked_us": asked_us,
-            "most": MOST,
-            "retries": RETRIES,
-            "before_a_sale": list(BEFORE_A_SALE),
-            "standard": list(STANDARD_EVENTS),
-            "test": int(Mark.TEST),
-            "imported": int(Mark.IMPORTED),
-            "no_visits": int(Mark.TEST | Mark.IMPORTED),
-        }
+        actions.params |= parameters_of(since_us, until_us, asked_us)
         turnover: dict[str, int] = {}
         for check in chosen:
             left_s = min(CHECK_S, ends - time.monotonic())
@@ -210,10 +199,31 @@ def reason_of(error: QueryFailed) -> str:
     return f"the engine refused its question (code {error.code}); please report it"
 
 
+def parameters_of(since_us: int, until_us: int, asked_us: int) -> dict[str, Any]:
+    """What the SQL of all checks can name, beside `quiet_from_us`, and what Actions gives."""
+    return {
+        "since_us": since_us,
+        "until_us": until_us,
+        "asked_us": asked_us,
+        "most": MOST,
+        "retries": RETRIES,
+        "before_a_sale": list(BEFORE_A_SALE),
+        "standard": list(STANDARD_EVENTS),
+        "test": int(Mark.TEST),
+        "imported": int(Mark.IMPORTED),
+        "no_visits": int(Mark.TEST | Mark.IMPORTED),
+    }
+
+
 def statement_of(units: str) -> str:
     """The statement of a check: its units, and what found.sql makes of them."""
-    head, _, rest = text_of("found", PACKAGE).partition("with\n")
-    return complete(f"{head}with\n{_shared()},\nunits as (\n{units}\n),\n{rest}")
+    rest = text_of("found", PACKAGE).removeprefix("with\n")
+    return complete(f"with\n{_shared()},\nunits as (\n{units}\n),\n{rest}")
+
+
+def units_of(units: str) -> str:
+    """The statement that gives the units themselves."""
+    return complete(f"with\n{_shared()},\nunits as (\n{units}\n)\nselect * from units")
 
 
 def _shared() -> str:
@@ -294,8 +304,7 @@ def _example(doors: Sequence[str], event_name: str, event_id: str, source: str, 
 def _part(row: Row, turnover: Mapping[str, int]) -> Fraction:
     """The largest part that the value at stake has of what all is worth in one currency."""
     parts = [
-        Fraction(abs(int(value_e4)), max(abs(turnover.get(str(currency), 0)), 1))
-        for currency, value_e4 in row.values
+        Fraction(abs(int(value_e4)), max(abs(turnover.get(str(currency), 0)), 1)) for currency, value_e4 in row.values
     ]
     return max(parts, default=Fraction(0))
 

@@ -1,6 +1,6 @@
 -- What a check found, one row a subject, those first that most is wrong of. `units` are what it looked at: `bad` tells which are
 -- wrong, `n` how many each row stands for. Wrong ones give their value once an event id, as its first copy with a value tells
--- it. What has no value is gathered in 16 parts: enough for five examples.
+-- it. What has no value is gathered in 1,024 parts by its id: enough to find five examples among the newest.
 with
 parts as
 (
@@ -16,7 +16,7 @@ parts as
         argMinIf(assumeNotNull(value_e4), place, isNotNull(value_e4) and currency != '') as part_e4,
         argMinIf(currency, place, isNotNull(value_e4) and currency != '') as money
     from units
-    group by subject, bad, if(bad, event_name, ''), if(bad, if(isNull(value_e4), toString(cityHash64(received_us, event_id) % 16), once), '')
+    group by subject, bad, if(bad, event_name, ''), if(bad, if(isNull(value_e4), toString(cityHash64(event_id, if(event_id = '', received_us, 0)) % 1024), once), '')
 )
 select
     subject,
