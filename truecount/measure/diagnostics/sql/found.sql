@@ -9,14 +9,22 @@ parts as
         bad,
         sum(n) as n_things,
         sumIf(n, received_us >= {quiet_from_us:Int64}) as n_lately,
-        min(received_us) as part_first_us,
-        max(received_us) as part_last_us,
-        sumForEach(extra) as part_extras,
-        max((received_us, event_name, event_id, source, place)) as newest,
-        argMinIf(assumeNotNull(value_e4), place, isNotNull(value_e4) and currency != '') as part_e4,
-        argMinIf(currency, place, isNotNull(value_e4) and currency != '') as money
+        minIf(received_us, bad) as part_first_us,
+        maxIf(received_us, bad) as part_last_us,
+        sumForEachIf(extra, bad) as part_extras,
+        maxIf((received_us, event_name, event_id, source, place), bad) as newest,
+        argMinIf(assumeNotNull(value_e4), place, bad and isNotNull(value_e4) and currency != '') as part_e4,
+        argMinIf(currency, place, bad and isNotNull(value_e4) and currency != '') as money
     from units
-    group by subject, bad, if(bad, event_name, ''), if(bad, if(isNull(value_e4), toString(cityHash64(event_id, if(event_id = '', received_us, 0)) % 1024), once), '')
+    group by
+        subject,
+        bad,
+        if(bad, event_name, ''),
+        multiIf(
+            not bad, '',
+            isNotNull(value_e4), once,
+            toString(cityHash64(event_id, if(event_id = '', received_us, 0)) % 1024)
+        )
 )
 select
     subject,

@@ -20,6 +20,7 @@ ids as
         replaceRegexpAll(lowerUTF8(event_id), '[^\\pL\\pN]+', '') as bare,
         replaceRegexpOne(bare, '^\\pL*0*', '') as number,
         multiIf(
+            merged, '',
             match(tail, '^[0-9]{4,}$'), trimLeft(tail, '0'),
             match(number, '^[0-9]{3,}$'), number,
             bare
@@ -34,7 +35,7 @@ select
     if(merged, count(), 1) as n,
     event_name,
     argMin(event_id, first_place) as event_id,
-    if(merged, '', folded) as once,
+    folded as once,
     argMin(first_source, first_place) as source,
     max(last_us) as received_us,
     min(first_place) as place,
@@ -43,7 +44,7 @@ select
     []::Array(UInt64) as extra
 from ids
 where merged or folded != ''
-group by event_name, merged, merged and last_us >= {quiet_from_us:Int64}, if(merged, '', folded)
+group by event_name, merged, merged and last_us >= {quiet_from_us:Int64}, folded
 having merged or (
     countIf(by_browser) = 1 and countIf(by_server) = 1
     and max(last_us) - min(first_us) <= 172800000000

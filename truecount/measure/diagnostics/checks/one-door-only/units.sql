@@ -24,11 +24,11 @@ silent as
         greatest(browser_us, server_us) as missing_until_us,
         never or abs(browser_us - server_us) >= 86400000000 as long
     from firsts
-    where name in {standard:Array(String)} and name != 'PageView' and (select both_send from doors)
+    where long and name in {standard:Array(String)} and name != 'PageView' and (select both_send from doors)
 )
 select
     [event_name, door, missing] as subject,
-    side = door and long and (never or received_us < missing_until_us) as bad,
+    side = door and (never or received_us < missing_until_us) as bad,
     1 as n,
     event_name,
     event_id,
@@ -39,6 +39,5 @@ select
     value_e4,
     currency,
     []::Array(UInt64) as extra
-from seen
-inner join silent on seen.event_name = silent.name
-where source in ('browser', 'server')
+from (select * from seen where source in ('browser', 'server') and event_name in (select name from silent)) as own
+inner join silent on own.event_name = silent.name

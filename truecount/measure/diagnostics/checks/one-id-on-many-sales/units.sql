@@ -11,12 +11,12 @@ ids as
         min(place) as first_place,
         max(received_us) as last_us,
         argMin(source, place) as first_source,
-        uniqExactIf(order_id, order_id != '') as orders,
-        greatest(
-            uniqExactIf((value_e4, currency), isNotNull(value_e4) and browser_side),
-            uniqExactIf((value_e4, currency), isNotNull(value_e4) and not browser_side)
-        ) as amounts,
-        orders >= 2 or (orders = 0 and amounts >= 3) or count() > {retries:UInt64} as shared
+        minIf(order_id, order_id != '') != maxIf(order_id, order_id != '') as has_orders,
+        max(order_id) = '' and greatest(
+            length(groupUniqArrayIf(3)((value_e4, currency), isNotNull(value_e4) and browser_side)),
+            length(groupUniqArrayIf(3)((value_e4, currency), isNotNull(value_e4) and not browser_side))
+        ) = 3 as has_amounts,
+        has_orders or has_amounts or count() > {retries:UInt64} as shared
     from seen
     where event_id != ''
     group by event_name, class, event_id
@@ -27,16 +27,16 @@ sales as
         event_name,
         class,
         event_id,
-        if(orders >= 2, order_id, concat(toString(assumeNotNull(value_e4)), ' ', currency)) as sale,
+        if(has_orders, order_id, concat(toString(assumeNotNull(value_e4)), ' ', currency)) as sale,
         min(place) as sale_place,
         argMin(source, place) as sale_source,
         max(received_us) as sale_us,
         argMinIf(assumeNotNull(value_e4), place, isNotNull(value_e4)) as sale_e4,
         argMinIf(currency, place, isNotNull(value_e4)) as sale_currency
     from seen
-    inner join (select event_name, class, event_id, orders from ids where orders >= 2 or (orders = 0 and amounts >= 3)) as several
+    inner join (select event_name, class, event_id, has_orders from ids where has_orders or has_amounts) as several
         on seen.event_name = several.event_name and seen.class = several.class and seen.event_id = several.event_id
-    where if(orders >= 2, order_id != '', isNotNull(value_e4))
+    where if(has_orders, order_id != '', isNotNull(value_e4))
     group by event_name, class, event_id, sale
 )
 select

@@ -1,16 +1,15 @@
 -- Does the dataset send page views and nothing else? What comes after a day or more of them alone ends it.
 with
-firsts as
 (
-    select
-        countIf(event_name != 'PageView') as others,
-        minIf(received_us, event_name != 'PageView') as others_us,
-        others = 0 or others_us - min(received_us) >= 86400000000 as long
+    select (
+        min(received_us),
+        if(countIf(event_name != 'PageView') = 0, {until_us:Int64} + 86400000000, minIf(received_us, event_name != 'PageView'))
+    )
     from seen
-)
+) as firsts
 select
     []::Array(String) as subject,
-    event_name = 'PageView' and long and (others = 0 or received_us < others_us) as bad,
+    received_us < firsts.2 and firsts.2 - firsts.1 >= 86400000000 as bad,
     1 as n,
     event_name,
     event_id,
@@ -22,4 +21,3 @@ select
     '' as currency,
     []::Array(UInt64) as extra
 from seen
-cross join firsts
