@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -263,14 +264,22 @@ async def dataset_refused(request: Asked) -> Response[bytes]:
 
 @get("/datasets/{id:str}/findings")
 async def dataset_findings(request: Asked) -> Response[bytes]:
-    from truecount.measure.diagnostics.findings import findings
+    from truecount.measure.diagnostics.findings import BUDGET_S, CHECK_S, findings
 
     manager = _manager(request)
     dataset = manager.dataset(id_of(request))
     look = query_of(request, Look)
-    return json_answer(
-        await manager.asked(lambda store: findings(store, dataset, look.since_us, look.until_us, look.now_us))
+    limit_s = manager.settings.query_limit_s or BUDGET_S
+    ask = partial(
+        findings,
+        dataset=dataset,
+        since_us=look.since_us,
+        until_us=look.until_us,
+        now_us=look.now_us,
+        check_s=min(CHECK_S, limit_s),
+        budget_s=min(BUDGET_S, limit_s),
     )
+    return json_answer(await manager.asked(ask))
 
 
 @get("/datasets/{id:str}/outcomes")

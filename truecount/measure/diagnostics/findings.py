@@ -143,13 +143,15 @@ def findings(
     *,
     names: Collection[str] | None = None,
     muted: Mapping[About, int] | None = None,
+    check_s: float = CHECK_S,
     budget_s: float = BUDGET_S,
 ) -> Diagnosis:
     """Run the checks, or those of `names`, over what was received in [since_us, until_us), microseconds since 1970.
 
     What is solved is told as seen at `now_us`, or at the end of the range where that is earlier. `muted` tells until
-    when (microseconds since 1970) a finding is muted. A check that fails, or does not get to run within `budget_s`
-    seconds, is in `not_checked` with the reason and stops no other. StoreDown when nobody answers.
+    when (microseconds since 1970) a finding is muted. A check that fails, takes longer than `check_s` seconds, or does
+    not get to run before all have taken `budget_s`, is in `not_checked` with the reason and stops no other. StoreDown
+    when nobody answers.
     """
     chosen = [check for check in checks() if names is None or check.name in names]
     asked_us = min(now_us, until_us)
@@ -161,7 +163,7 @@ def findings(
         actions.params |= parameters_of(since_us, until_us, asked_us)
         turnover: dict[str, int] = {}
         for check in chosen:
-            left_s = min(CHECK_S, ends - time.monotonic())
+            left_s = min(check_s, ends - time.monotonic())
             if left_s <= 0:
                 failed.append(NotChecked(check=check.name, reason=LATE))
                 continue

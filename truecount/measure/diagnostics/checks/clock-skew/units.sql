@@ -1,5 +1,5 @@
--- Whose clock is off? Copies that happened a minute or more after they were received; hits that the browser dates an hour or
--- more back, or with a time that cannot be; and what was refused because it lies too far ahead.
+-- Whose clock is off? Copies that happened more than a minute after they were received; hits that the browser dates more than
+-- an hour back, or with a time that cannot be; and what was refused because it lies too far ahead.
 select
     [source] as subject,
     event_time_ms * 1000 > received_us + 60000000
