@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.resolve.loading import START_US, load
@@ -19,6 +20,7 @@ from truecount.measure.diagnostics.sentences import some, span
 from truecount.resolve.scratch import PREFIX
 from truecount.store.client import Store
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreDown
+from truecount.vocabulary import Mark
 
 from .streams import DAY, HOUR, MINUTE, Stream, found_by
 
@@ -182,8 +184,14 @@ def test_an_empty_dataset_has_nothing_to_mend(clean: Store) -> None:
 
 
 def test_another_datasets_copies_and_the_canary_are_not_looked_at(clean: Store) -> None:
-    faulty(None).load(clean)
+    stream = faulty(None)
+    stream.load(clean)
     assert Stream("other").diagnosis(clean, 90 * HOUR).findings == []
+    canary = Stream("canary")
+    canary.hit(HOUR, "Purchase", "bad")
+    canary.copies = [msgspec.structs.replace(copy, marks=int(Mark.CANARY)) for copy in canary.copies]
+    canary.load(clean)
+    assert canary.diagnosis(clean, 90 * HOUR).findings == []
 
 
 def test_examples_are_the_newest_five_events_and_lead_to_their_copies(clean: Store) -> None:
@@ -223,7 +231,7 @@ def test_what_a_sender_wrote_stands_in_sentences_as_it_is(clean: Store) -> None:
     stream.hit(0, "{Contact}")
     stream.load(clean)
     (finding,) = stream.diagnosis(clean, DAY, names=["name-almost-standard"]).findings
-    assert finding.title == "1 copies are named {Contact}, which is not Contact"
+    assert finding.title == "1 of 2 copies meant as Contact are named {Contact}"
 
 
 def test_no_hash_of_a_match_key_and_no_contact_data_is_told(clean: Store) -> None:

@@ -123,7 +123,7 @@ from
             if(is_told and is_now, arrayMap(
                 (money, value_e4) -> (
                     toUInt8(1), toUInt64(0), (toUInt128(0), '', '', ''),
-                    toNullable(toInt64(least(intDiv(value_e4 * gap, span), 9223372036854775807))), money, [toUInt64(0), toUInt64(0)]
+                    toNullable(toInt64(greatest(least(intDiv(value_e4 * gap, span), 9223372036854775807), -9223372036854775807))), money, [toUInt64(0), toUInt64(0)]
                 ),
                 totals.total.1, totals.total.2
             ), [])
