@@ -264,7 +264,10 @@ def silence(world: World) -> dict[Subject, Told]:
                     first.setdefault((copy.event_name, once(copy)), (copy.value_e4, copy.currency))
             for amount, currency in first.values():
                 sums[currency] += amount
-            total = {currency: money(int(Fraction(amount * gap, span))) for currency, amount in sorted(sums.items())}
+            total = {
+                currency: money(int(Fraction(amount * gap, span * 100)) * 100)
+                for currency, amount in sorted(sums.items())
+            }
         missing = max(n * gap // span, 1)
         found[kind, name] = Told(missing, missing + len(own), total)
     return found

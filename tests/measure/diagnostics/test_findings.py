@@ -129,6 +129,18 @@ def test_open_findings_come_before_muted_and_solved_ones(clean: Store) -> None:
     ]
 
 
+def test_silence_is_told_from_its_last_copy_on_to_now(clean: Store) -> None:
+    stream = Stream()
+    for number in range(60):
+        stream.sale(number * HOUR // 2, f"order-{number}", "10.01")
+    stream.load(clean)
+    (finding,) = stream.diagnosis(clean, 46 * HOUR, names=["silence"]).findings
+    assert finding.title == "The door browser fell silent for 16 hours; its longest gap before was 30 minutes"
+    assert (finding.first_time, finding.last_time) == ("2026-09-22T19:43:20Z", "2026-09-23T12:13:20Z")
+    assert finding.value == {"INR": "334.04"}  # 600.60 in the 178 steps of ten minutes before, for 99 steps
+    assert [one.event_id for one in finding.examples] == ["order-59"]
+
+
 class Failing:
     """A store where statements that hold a text fail."""
 

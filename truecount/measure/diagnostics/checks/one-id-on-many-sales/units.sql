@@ -65,7 +65,7 @@ select
     concat(event_id, ' ', sale) as once,
     sale_source as source,
     sale_us as received_us,
-    sale_place as place,
+    toUInt128(0) as place,
     sale_e4 as value_e4,
     sale_currency as currency,
     [toUInt64(1)] as extra

@@ -103,7 +103,7 @@ select
     row.3.2 as event_id,
     row.5 as once,
     row.3.4 as source,
-    at_us as received_us,
+    row.7 as received_us,
     row.3.1 as place,
     row.4 as value_e4,
     row.5 as currency,
@@ -114,16 +114,24 @@ from
         *,
         arrayJoin(arrayConcat(
             [(
-                toUInt8(0), arrived, (last_place, last_id, last_name, last_door), null::Nullable(Int64), '', [toUInt64(0), toUInt64(0)]
+                toUInt8(0), arrived, (last_place, last_id, last_name, last_door), null::Nullable(Int64), '',
+                [toUInt64(0), toUInt64(0)], at_us
             )],
-            if(is_told, [(
-                toUInt8(1), toUInt64(greatest(intDiv(arrived_before * gap, span), 1)), last_before, null::Nullable(Int64), '',
-                [toUInt64(gap * 10), toUInt64(greatest(longest, 1) * 10)]
-            )], []),
+            if(is_told, [
+                (
+                    toUInt8(1), toUInt64(greatest(intDiv(arrived_before * gap, span), 1)), last_before, null::Nullable(Int64),
+                    '', [toUInt64(gap * 10), toUInt64(greatest(longest, 1) * 10)], at_us
+                ),
+                (  -- when it began
+                    toUInt8(1), toUInt64(0), (toUInt128(0), '', '', ''), null::Nullable(Int64), '', [toUInt64(0), toUInt64(0)],
+                    toInt64(bitShiftRight(last_before.1, 76)) - 1125899906842624
+                )
+            ], []),
             if(is_told and is_now, arrayMap(
                 (money, value_e4) -> (
                     toUInt8(1), toUInt64(0), (toUInt128(0), '', '', ''),
-                    toNullable(toInt64(greatest(least(intDiv(value_e4 * gap, span), 9223372036854775807), -9223372036854775807))), money, [toUInt64(0), toUInt64(0)]
+                    toNullable(toInt64(least(intDiv(value_e4 * gap, span * 100) * 100, toInt128(9000000000000000000)))),
+                    money, [toUInt64(0), toUInt64(0)], at_us
                 ),
                 totals.total.1, totals.total.2
             ), [])
