@@ -112,8 +112,9 @@ class Stream:
         }
 
     def diagnosis(self, store: Store, until_us: int = 30 * DAY, now_us: int | None = None, **more: Any) -> Diagnosis:
-        """What is found at `until_us` after the start of the stream."""
+        """What is found at `until_us` after the start of the stream, however long it takes."""
         now_us = START_US + (until_us if now_us is None else now_us)
+        more = {"check_s": 600.0, "budget_s": 600.0, **more}
         return findings(store, self.dataset, START_US, START_US + until_us, now_us, **more)
 
 

@@ -170,7 +170,7 @@ def test_a_check_that_fails_stops_no_other_and_is_told(clean: Store, error: Exce
     stream = faulty(None)
     stream.load(clean)
     store = Failing(clean, "damerauLevenshteinDistance", error)
-    told = findings(store, stream.dataset, START_US, START_US + DAY, START_US + DAY)
+    told = findings(store, stream.dataset, START_US, START_US + DAY, START_US + DAY, check_s=600, budget_s=600)
     assert [one.check for one in told.not_checked] == ["name-almost-standard"]
     assert words in told.not_checked[0].reason and "jane" not in told.not_checked[0].reason
     assert told.checked == len(checks()) - 1
@@ -187,7 +187,7 @@ def test_what_the_time_does_not_reach_for_is_told(clean: Store) -> None:
 def test_nobody_answering_is_no_finding(clean: Store) -> None:
     store = Failing(clean, "damerauLevenshteinDistance", StoreDown("the engine is not up"))
     with pytest.raises(StoreDown):
-        findings(store, Stream().dataset, START_US, START_US + DAY, START_US + DAY)
+        Stream().diagnosis(store, DAY)
 
 
 def test_an_empty_dataset_has_nothing_to_mend(clean: Store) -> None:
