@@ -13,6 +13,8 @@ from typing import Final
 
 from truecount.cli import COMMANDS
 from truecount.commands.rows import CUSTOM_COLUMNS, EVENT_COLUMNS, USER_COLUMNS
+from truecount.measure.diagnostics.registry import Severity
+from truecount.measure.diagnostics.registry import checks as all_checks
 from truecount.measure.events import EventCounts
 from truecount.policy.consent import LIMITED_KEEPS
 from truecount.policy.errors import PROBLEMS
@@ -105,6 +107,13 @@ VISITORS: Final[dict[Visitor, str]] = {
 }
 
 
+SEVERITIES: Final[dict[Severity, str]] = {
+    Severity.FIX: "fix now",
+    Severity.LOOK: "look into",
+    Severity.NOTE: "note",
+}
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
@@ -153,10 +162,33 @@ def columns() -> str:
     return table(["part", "columns"], rows)
 
 
+def checks() -> str:
+    def closing(quiet_hours: int, good: int) -> str:
+        return f"{quiet_hours} h and {good} right"
+
+    rows = [
+        [
+            f"`{check.name}`",
+            check.words.about,
+            SEVERITIES[check.words.severity],
+            f"{check.words.least} {check.words.unit}" if check.words.least > 1 else check.words.unit,
+            closing(check.words.quiet_hours, check.words.good),
+        ]
+        for check in all_checks()
+    ]
+    return table(["check", "what is wrong", "severity", "counts", "solved after"], rows)
+
+
+def questions() -> str:
+    return "\n".join(f"- `{check.name}`: {check.question}" for check in all_checks())
+
+
 TABLES: Final[dict[str, Callable[[], str]]] = {
     "reasons": reasons,
     "keys": keys,
     "action sources": action_sources,
+    "checks": checks,
+    "questions": questions,
     "commands": commands,
     "columns": columns,
     "events": lambda: code(STANDARD_EVENTS),

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "dataset": "create, list, change and delete datasets, and their access tokens",
     "user": "add and list users of the manager, and make one-time links for their passwords",
     "events": "the count per event name, and with --refused what was refused and why",
+    "check": "what to mend: what is wrong with what a dataset receives, and what it costs",
     "explain": "the copies of one action, and which rule decided of each",
     "import": "take events from a file of JSON lines or CSV, with their own times",
     "replay": "rebuild the store from the log with today's rules",

@@ -65,7 +65,7 @@ def test_help_names_each_command_with_what_it_does(truecount: Run) -> None:
         assert f"{name} " in out and text in out
 
 
-@pytest.mark.parametrize("command", ["events", "explain", "import", "replay", "backup", "doctor", "snippet"])
+@pytest.mark.parametrize("command", ["check", "events", "explain", "import", "replay", "backup", "doctor", "snippet"])
 def test_each_command_takes_data(truecount: Run, command: str) -> None:
     assert "--data DIR" in truecount(command, "--help")[1]
 
@@ -87,6 +87,9 @@ def test_each_command_takes_data(truecount: Run, command: str) -> None:
         ("demo", "--pace", "fast"),
         ("demo", "--port", "eighty"),
         ("events", "1", "--since", "2026-02-01", "--until", "2026-01-01"),
+        ("check",),
+        ("check", "1", "--format", "csv"),
+        ("check", "1", "--since", "yesterday"),
         ("explain", "1", "Purchase"),
         ("explain", "1", "Purchase", "id", "--fbp", "fb.1.2.3"),
         ("dataset",),
@@ -110,6 +113,7 @@ def test_wrong_use_exits_2_with_words_on_stderr_alone(truecount: Run, arguments:
     "arguments",
     [
         ("events", "1"),
+        ("check", "1"),
         ("dataset", "list"),
         ("dataset", "set", "1", "country=IN"),
         ("dataset", "delete", "1", "--yes"),
@@ -129,7 +133,7 @@ def test_an_unknown_thing_exits_1_with_a_sentence(truecount: Run, arguments: tup
 
 def test_an_unknown_dataset_exits_1_in_a_folder_that_is_there(truecount: Run) -> None:
     truecount("dataset", "create", "Shop", "--id", "77")
-    for arguments in (("events", "78"), ("explain", "78", "Purchase", "x"), ("snippet", "78")):
+    for arguments in (("events", "78"), ("check", "78"), ("explain", "78", "Purchase", "x"), ("snippet", "78")):
         code, out, err = truecount(*arguments)
         assert (code, out) == (1, "")
         assert "there is no dataset 78" in err

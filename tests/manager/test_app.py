@@ -79,7 +79,15 @@ def test_a_host_that_is_none_changes_no_answer(client: Client, host: str, path: 
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/datasets", "/api/outcomes", "/api/datasets/77/events", "/api/datasets/77/imports", "/api/nothing"]
+    "path",
+    [
+        "/api/datasets",
+        "/api/outcomes",
+        "/api/datasets/77/events",
+        "/api/datasets/77/findings",
+        "/api/datasets/77/imports",
+        "/api/nothing",
+    ],
 )
 def test_the_api_wants_the_secret(client: Client, path: str) -> None:
     expected = 404 if path.endswith("nothing") else 401
@@ -113,6 +121,9 @@ def test_a_dataset_is_made_changed_listed_and_deleted(client: Client, secret: di
         ("GET", "datasets/78/events", None, 404, "no dataset 78"),
         ("GET", "datasets/77/events", None, 503, "engine"),
         ("GET", "datasets/77/events?since_us=soon", None, 400, ""),
+        ("GET", "datasets/78/findings?since_us=0&until_us=1&now_us=1", None, 404, "no dataset 78"),
+        ("GET", "datasets/77/findings?since_us=0&until_us=1&now_us=1", None, 503, "engine"),
+        ("GET", "datasets/77/findings?since_us=0", None, 400, ""),
         ("GET", "datasets/77/explain", None, 400, ""),
         ("POST", "datasets/77/imports", None, 400, ""),
         ("PUT", "datasets", None, 405, ""),

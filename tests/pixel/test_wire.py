@@ -306,7 +306,8 @@ def test_19_a_long_event_of_a_click_that_leaves_the_page_arrives(visit: Visit) -
 @pytest.mark.parametrize(
     ("kind", "way"),
     [("click", "SB"), ("submit", "SB"), ("keydown", "SB"), ("mousedown", "SB"), ("pointerdown", "SB"),
-     ("touchend", "SB"), ("pagehide", "SB"), ("beforeunload", "SB"), ("visibilitychange", "SB"), ("load", "GET"), ("scroll", "GET")],
+     ("touchend", "SB"), ("pagehide", "SB"), ("beforeunload", "SB"), ("visibilitychange", "SB"),
+     ("load", "GET"), ("scroll", "GET")],
 )  # fmt: skip
 def test_19_what_is_told_while_the_page_may_be_left_goes_by_beacon(visit: Visit, kind: str, way: str) -> None:
     visit.open(f"fbq('set','autoConfig',false,'{ID}');{INIT}")

@@ -52,6 +52,8 @@ class Books(Protocol):
 
     def refused(self, id: str, since_us: int | None, until_us: int | None) -> bytes: ...
 
+    def findings(self, id: str, since_us: int, until_us: int, now_us: int) -> bytes: ...
+
     def explain(self, id: str, event_name: str, by: dict[str, str], hashes: bool) -> bytes: ...
 
     def marks(self, id: str) -> bytes: ...
@@ -170,6 +172,10 @@ class Remote:
 
     def refused(self, id: str, since_us: int | None, until_us: int | None) -> bytes:
         return self._count(f"datasets/{_part(id)}/refused", {"since_us": since_us, "until_us": until_us})
+
+    def findings(self, id: str, since_us: int, until_us: int, now_us: int) -> bytes:
+        query = {"since_us": since_us, "until_us": until_us, "now_us": now_us}
+        return self._count(f"datasets/{_part(id)}/findings", query)
 
     def explain(self, id: str, event_name: str, by: dict[str, str], hashes: bool) -> bytes:
         query = {"event_name": event_name, **by, "hashes": "true" if hashes else None}
@@ -322,6 +328,14 @@ class Local:
         dataset = self._dataset(id)
         with self._store() as store:
             return encode(refused(store, dataset, since_us, until_us))
+
+    def findings(self, id: str, since_us: int, until_us: int, now_us: int) -> bytes:
+        from truecount.manager.answers import encode
+        from truecount.measure.diagnostics.findings import findings
+
+        dataset = self._dataset(id)
+        with self._store() as store:
+            return encode(findings(store, dataset, since_us, until_us, now_us))
 
     def explain(self, id: str, event_name: str, by: dict[str, str], hashes: bool) -> bytes:
         from truecount.manager.answers import encode

@@ -104,7 +104,10 @@ class Scratch:
 
     def rows(self, statement: str, package: str = "truecount.resolve", **params: Any) -> Sequence[Sequence[Any]]:
         """The rows of the named SELECT."""
-        sql = self._statement(statement, package)
+        return self.ask(self._statement(statement, package), **params)
+
+    def ask(self, sql: str, **params: Any) -> Sequence[Sequence[Any]]:
+        """The rows of a SELECT that is at hand, with those of our parameters that it names."""
         return self.store.query_rows(sql, self._used(sql, params))
 
     def count(self, table: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
@@ -29,6 +30,14 @@ class Span(msgspec.Struct):
 
     since_us: int | None = None
     until_us: int | None = None
+
+
+class Look(msgspec.Struct):
+    """What to look at for findings: a range of receipts, and the moment that solved ones are told as of."""
+
+    since_us: int
+    until_us: int
+    now_us: int
 
 
 class Which(msgspec.Struct):
@@ -97,6 +106,26 @@ async def dataset_refused(request: Asked) -> Response[bytes]:
     dataset = manager.dataset(id_of(request))
     span = query_of(request, Span)
     return json_answer(await manager.asked(lambda store: refused(store, dataset, span.since_us, span.until_us)))
+
+
+@get("/datasets/{id:str}/findings")
+async def dataset_findings(request: Asked) -> Response[bytes]:
+    from truecount.measure.diagnostics.findings import BUDGET_S, CHECK_S, findings
+
+    manager = manager_of(request)
+    dataset = manager.dataset(id_of(request))
+    look = query_of(request, Look)
+    limit_s = manager.settings.query_limit_s or BUDGET_S
+    ask = partial(
+        findings,
+        dataset=dataset,
+        since_us=look.since_us,
+        until_us=look.until_us,
+        now_us=look.now_us,
+        check_s=min(CHECK_S, limit_s),
+        budget_s=min(BUDGET_S, limit_s),
+    )
+    return json_answer(await manager.asked(ask))
 
 
 @get("/datasets/{id:str}/outcomes")
@@ -187,6 +216,7 @@ ROUTES: Final = Router(
         delete_dataset,
         dataset_events,
         dataset_refused,
+        dataset_findings,
         dataset_outcomes,
         dataset_explain,
         all_outcomes,
