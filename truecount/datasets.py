@@ -18,6 +18,8 @@ class DatasetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     country: str = ""
     """ISO 3166 alpha-2 code: phone numbers without a country code are read as this country's; empty: as they are."""
+    time_zone: str = "UTC"
+    """IANA name (Asia/Kolkata): where days begin in reports, and how times are shown."""
     allowed_origins: tuple[str, ...] = ()
     """Origins (https://shop.example) whose pages may send hits; empty: all."""
     allowed_domains: tuple[str, ...] = ()

@@ -144,6 +144,8 @@ def _read(name: str, hint: Any, text: str) -> Any:
         choices = get_args(hint)
         if text not in choices:
             raise ValueError(f"{name} = {text!r}: wanted one of {', '.join(choices)}")
+    if name == "time_zone":
+        return _zone(text or "UTC")
     return _country(text) if name == "country" and text else text
 
 
@@ -155,6 +157,14 @@ def _entry(name: str, text: str) -> str:
         wanted = "an origin, as in https://shop.example" if is_origin else "a domain, as in shop.example"
         raise ValueError(f"{name}: {text!r} would never match; wanted {wanted}")
     return entry
+
+
+def _zone(text: str) -> str:
+    from zoneinfo import available_timezones
+
+    if text not in available_timezones():
+        raise ValueError(f"time_zone = {text!r}: wanted an IANA name, as in Asia/Kolkata or Europe/Berlin")
+    return text
 
 
 def _country(text: str) -> str:

@@ -17,6 +17,7 @@ from litestar import Response
 
 from truecount.datasets import Dataset
 from truecount.manager import static_files
+from truecount.manager.formats import Formats
 from truecount.manager.nav import Entry, dataset_path, entries, same_page
 from truecount.manager.shared import Connection, manager_of
 from truecount.manager.users.accounts import User
@@ -129,7 +130,9 @@ def show(
         return json_answer(view, status)
     visitor = visitor_of(connection)
     frame = frame_of(connection, here, dataset)
-    answer = html(connection, template, status, view=view, frame=frame, csrf=visitor.csrf, **more)
+    zone = frame.dataset.settings.time_zone if frame.dataset else "UTC"
+    formats = Formats(connection.headers.get("accept-language", ""), zone)
+    answer = html(connection, template, status, view=view, frame=frame, f=formats, csrf=visitor.csrf, **more)
     keep_form_cookie(connection, answer, visitor)
     return answer
 

@@ -40,6 +40,7 @@ T = TypeVar("T")
 Asked = Request[Any, Any, Any]
 Connection = ASGIConnection[Any, Any, Any, Any]
 Format = FromQuery[Literal["html", "json"] | None]
+TableFormat = FromQuery[Literal["html", "json", "csv"] | None]
 """The parameter `format` of a page: `json` asks for its twin."""
 
 

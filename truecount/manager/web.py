@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -14,6 +18,8 @@ from truecount.manager.health import serve_state
 from truecount.manager.shared import Asked, Connection, manager_of
 
 FORMATS: Final = ("html", "json")
+_FORMULA: Final = frozenset("=+-@\t\r\n＝＋－＠")
+_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII).fullmatch
 JSON: Final = "application/json; charset=utf-8"
 
 
@@ -34,6 +40,30 @@ def wants_json(connection: Connection) -> bool:
             raise ValueError(f"format = {str(given)[:40]!r}: wanted one of {', '.join(FORMATS)}")
         return bool(given == "json")
     return accepts_json(connection)
+
+
+def wants_csv(connection: Connection) -> bool:
+    """Whether the address asks for a table as CSV; routes of tables look before they look for JSON."""
+    return bool(connection.query_params.get("format") == "csv")
+
+
+def csv_answer(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Response[bytes]:
+    """A table as a file: exact decimals, UTC. No cell begins like a formula: a spreadsheet would run it."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_cell(value) for value in row])
+    headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": "no-store"}
+    return Response(text.getvalue().encode(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _cell(value: object) -> object:
+    if value is None:
+        return ""
+    if isinstance(value, str) and value[:1] in _FORMULA and not _NUMBER(value):
+        return "'" + value
+    return value
 
 
 def accepts_json(connection: Connection) -> bool:

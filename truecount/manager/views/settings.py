@@ -34,9 +34,10 @@ SECTIONS: Final[tuple[Section, ...]] = (
     Section(
         "general",
         "General",
-        "What the dataset is called, and how its phone numbers are read.",
+        "What the dataset is called, where its days begin, and how its phone numbers are read.",
         (
             Field("name", "text", "Name"),
+            Field("time_zone", "text", "Time zone", "An IANA name, as in Asia/Kolkata. Times in files stay in UTC."),
             Field(
                 "country",
                 "text",

@@ -1,0 +1,84 @@
+"""Periods of pages: what an address means, and the bars that a chart cuts it into."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from truecount.manager.ranges import MOST_BARS, period_of
+
+NOW = datetime(2026, 11, 24, 9, 22, 40, tzinfo=UTC)
+
+
+def ms(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "zone", "first", "last", "is_open"),
+    [
+        (None, None, "UTC", "2026-11-17T09:22:40+00:00", "2026-11-24T09:22:40+00:00", True),
+        ("24h", None, "UTC", "2026-11-23T09:22:40+00:00", "2026-11-24T09:22:40+00:00", True),
+        ("2026-11-01", "2026-11-20", "UTC", "2026-11-01T00:00:00+00:00", "2026-11-21T00:00:00+00:00", False),
+        ("2026-11-01", "2026-11-20", "Asia/Kolkata", "2026-11-01T00:00:00+05:30", "2026-11-21T00:00:00+05:30", False),
+        ("2026-11-20", None, "Asia/Kolkata", "2026-11-20T00:00:00+05:30", "2026-11-24T09:22:40+00:00", True),
+        ("2026-11-20", "2026-12-31", "UTC", "2026-11-20T00:00:00+00:00", "2026-11-24T09:22:40+00:00", True),
+        ("2026-10-25", "2026-10-25", "Europe/Berlin", "2026-10-25T00:00:00+02:00", "2026-10-26T00:00:00+01:00", False),
+    ],
+)
+def test_a_period_includes_both_ends(
+    since: str | None, until: str | None, zone: str, first: str, last: str, is_open: bool
+) -> None:
+    period = period_of(since, until, zone, NOW)
+    assert abs(period.since_ms - ms(first)) <= 1
+    assert abs(period.until_ms - ms(last)) <= 1
+    assert period.is_open is is_open
+
+
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [("x", None), ("0d", None), ("9999d", None), ("7d", "2026-11-24"), ("2026-02-30", None), ("2026-11-20", "x"),
+     ("2026-11-20", "2026-11-19"), ("1900-01-01", None), ("2000-01-01", "2026-11-24"), ("7 d", None), ("٧d", None)],
+)  # fmt: skip
+def test_what_is_no_period_is_told(since: str, until: str | None) -> None:
+    with pytest.raises(ValueError, match=r"since|until"):
+        period_of(since, until, "UTC", NOW)
+
+
+ZONES = ["UTC", "Asia/Kolkata", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1)),
+    st.one_of(st.integers(1, 200).map("{}h".format), st.integers(1, 1200).map("{}d".format)),
+    st.sampled_from(ZONES),
+)
+def test_bars_cover_the_period_in_order_and_begin_at_round_times(moment: datetime, since: str, zone: str) -> None:
+    period = period_of(since, None, zone, moment.replace(tzinfo=UTC))
+    edges = period.edges()
+    assert edges[0] <= period.since_ms < edges[1]
+    assert edges[-2] < period.until_ms <= edges[-1]
+    assert edges == sorted(set(edges))
+    assert len(edges) - 1 <= MOST_BARS + 2
+    if period.step_s >= 86_400:
+        for edge in edges:
+            assert datetime.fromtimestamp(edge / 1000, ZoneInfo(zone)).strftime("%H:%M") == "00:00"
+    else:
+        assert {b - a for a, b in pairwise(edges)} == {period.step_s * 1000}
+
+
+def test_a_day_of_25_hours_is_one_bar_of_that_length() -> None:
+    edges = period_of("2026-10-10", "2026-11-10", "Europe/Berlin", NOW).edges()
+    assert 25 * 3_600_000 in {b - a for a, b in pairwise(edges)}
+
+
+def test_the_period_before_is_as_long_and_ends_where_this_one_begins() -> None:
+    period = period_of("7d", None, "UTC", NOW)
+    first, last = period.before()
+    assert (last, last - first) == (period.since_ms, period.until_ms - period.since_ms)

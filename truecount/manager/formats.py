@@ -1,0 +1,150 @@
+"""How numbers, money and times are written on a page: for the viewer's language, in the dataset's time zone.
+
+Pages speak English; only the grouping of digits and the decimal sign follow the browser's language. Twins carry none of
+this: exact decimal texts and UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.numbers import format_currency, format_decimal, get_currency_precision, get_currency_symbol
+from markupsafe import Markup, escape
+
+LANGUAGES: Final = "en_US"
+MAX_TAGS: Final = 8
+FEW: Final = 20
+"""A share of fewer things is written as "3 of 7"."""
+_FRACTION: Final = re.compile(r"\.[0#]+|(?<=0)(?![.0#,])")
+"""Where a pattern has its fraction, or would have it."""
+
+
+@lru_cache(maxsize=256)
+def locale_of(accept_language: str) -> Locale:
+    """The first language of an Accept-Language header that is known; American English where none is."""
+    for part in accept_language.split(",")[:MAX_TAGS]:
+        tag = part.partition(";")[0].strip()
+        if not 2 <= len(tag) <= 20:
+            continue
+        try:
+            return Locale.parse(tag, sep="-")
+        except (ValueError, UnknownLocaleError, TypeError):
+            continue
+    return Locale.parse(LANGUAGES)
+
+
+class Formats:
+    """The filters of one page."""
+
+    def __init__(self, accept_language: str = "", zone: str = "UTC", now: datetime | None = None) -> None:
+        self.locale = locale_of(accept_language)
+        self.zone = ZoneInfo(zone)
+        self.zone_name = zone
+        self.now = now or datetime.now(UTC)
+
+    def n(self, number: int) -> str:
+        """A count, whole and grouped: never shortened."""
+        return format_decimal(number, locale=self.locale, group_separator=True)
+
+    def share(self, part: int, whole: int) -> str:
+        """A share of things, in words that do not round to a lie."""
+        if not whole:
+            return "none"
+        if whole < FEW:
+            return f"{self.n(part)} of {self.n(whole)}"
+        percent = 100 * part / whole
+        if 0 < percent < 1:
+            return "under 1 %"
+        if 99 < percent < 100:
+            return "over 99 %"
+        return f"{self.n(round(percent))} %"
+
+    def share1(self, part: int, whole: int) -> str:
+        """The same with one decimal, for the key of an overlap."""
+        if whole < FEW:
+            return self.share(part, whole)
+        return format_decimal(Decimal(1000 * part / whole).quantize(Decimal(1)) / 10, locale=self.locale) + " %"
+
+    def money(self, amount: str | None, currency: str | None, *, whole: bool = False, alone: bool = True) -> str:
+        """An amount with its symbol where a page has one currency (`alone`), else with its code behind it.
+
+        `whole` leaves out minor units, for sums: where there are any they are rounded to the nearest.
+        """
+        if amount is None:
+            return "none"
+        try:
+            value = Decimal(amount)
+        except InvalidOperation:
+            return amount
+        if not currency:
+            return format_decimal(value, locale=self.locale)
+        digits = 0 if whole else max(get_currency_precision(currency), -int(value.as_tuple().exponent))
+        fraction = "." + "0" * digits if digits else ""
+        with localcontext(prec=60):
+            value = value.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN)
+            if alone and get_currency_symbol(currency, locale=self.locale) != currency:
+                pattern = _FRACTION.sub(fraction, self.locale.currency_formats["standard"].pattern, 1)
+                return format_currency(value, currency, pattern, locale=self.locale, currency_digits=False)
+            pattern = _FRACTION.sub(fraction, self.locale.decimal_formats[None].pattern, 1)
+            return f"{format_decimal(value, pattern, locale=self.locale)}\u00a0{currency}"
+
+    def local(self, iso: str) -> datetime:
+        """A time of an answer (ISO 8601 UTC) in the dataset's zone."""
+        return datetime.fromisoformat(iso.replace("Z", "+00:00")).astimezone(self.zone)
+
+    def time(self, iso: str, *, tenths: bool = False) -> Markup:
+        """A moment: "24 Nov 14:51:58", with the year where it is not this one; UTC stands in the element."""
+        moment = self.local(iso)
+        year = "" if moment.year == self.now.astimezone(self.zone).year else f" {moment.year}"
+        clock = moment.strftime("%H:%M:%S") + (f".{moment.microsecond // 100_000}" if tenths else "")
+        text = f"{moment.day} {moment:%b}{year} {clock}"
+        if moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset():
+            text += f" {moment:%z}"  # an hour that comes twice
+        return Markup('<time datetime="{}">{}</time>').format(iso, text)
+
+    def clock(self, iso: str, *, tenths: bool = True) -> Markup:
+        """The time of day alone, where the day stands elsewhere."""
+        moment = self.local(iso)
+        text = moment.strftime("%H:%M:%S") + (f".{moment.microsecond // 100_000}" if tenths else "")
+        return Markup('<time datetime="{}">{}</time>').format(iso, text)
+
+    def day(self, iso: str) -> str:
+        moment = self.local(iso)
+        year = "" if moment.year == self.now.astimezone(self.zone).year else f" {moment.year}"
+        return f"{moment.day} {moment:%b}{year}"
+
+    def ago(self, iso: str) -> str:
+        """How long ago, for freshness alone: "41 s ago", and the day where it is more than one."""
+        seconds = max((self.now - self.local(iso)).total_seconds(), 0)
+        if seconds < 60:
+            return f"{int(seconds)} s ago"
+        if seconds < 3600:
+            return f"{int(seconds // 60)} min ago"
+        if seconds < 86_400:
+            return f"{int(seconds // 3600)} h ago"
+        return f"on {self.day(iso)}"
+
+    def duration(self, seconds: float) -> str:
+        """A gap: "0.4 s", "41 s", "16 min", "2 h", "3 days"."""
+        if seconds < 10:
+            return f"{seconds:.1f} s"
+        if seconds < 60:
+            return f"{round(seconds)} s"
+        if seconds < 3600:
+            return f"{round(seconds / 60)} min"
+        if seconds < 2 * 86_400:
+            return f"{round(seconds / 3600)} h"
+        return f"{round(seconds / 86_400)} days"
+
+    def zone_mark(self) -> Markup:
+        """The zone's short name, with the full one and the offset on hover."""
+        moment = self.now.astimezone(self.zone)
+        offset = moment.strftime("%z")
+        title = f"{self.zone_name}, UTC{offset[:3]}:{offset[3:]}"
+        return Markup('<abbr title="{}">{}</abbr>').format(title, escape(moment.strftime("%Z")))

@@ -1,0 +1,130 @@
+"""The period of a page, as its address names it: `since=24h`, `since=7d`, `since=2026-11-01&until=2026-11-24`.
+
+Both ends are included: until a day means until its end, in the dataset's zone. A period that goes on until now ends
+with the moment of asking.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+UNITS: Final = {"h": 3600, "d": 86_400}
+PRESETS: Final = (("1h", "1 h"), ("24h", "24 h"), ("7d", "7 days"), ("28d", "28 days"))
+USUAL: Final = "7d"
+_SPAN: Final = re.compile(r"(\d{1,4})([hd])", re.ASCII).fullmatch
+MOST_DAYS: Final = 3660
+STEPS_S: Final = (
+    10, 30, 60, 120, 300, 600, 900, 1800, 3600, 2 * 3600, 3 * 3600, 6 * 3600, 12 * 3600,
+    86_400, 2 * 86_400, 7 * 86_400, 14 * 86_400, 28 * 86_400, 91 * 86_400, 182 * 86_400,
+)  # fmt: skip
+MOST_BARS: Final = 60
+
+
+class Period(msgspec.Struct, frozen=True, kw_only=True):
+    """A range of event times, [since_ms, until_ms), and how a chart cuts it."""
+
+    since_ms: int
+    until_ms: int
+    since: str
+    """As the address had it, or the usual one."""
+    until: str
+    is_open: bool
+    """Whether it goes on: until now."""
+    zone: str
+    step_s: int
+    """Seconds a bar."""
+
+    @property
+    def query(self) -> dict[str, str]:
+        """What an address needs to name this period."""
+        return {"since": self.since, **({"until": self.until} if self.until else {})}
+
+    def before(self) -> tuple[int, int]:
+        """The period of the same length before this one."""
+        return 2 * self.since_ms - self.until_ms, self.since_ms
+
+    def edges(self) -> list[int]:
+        """Beginnings of the bars in ms, and the end of the last one: bars begin at round times of the zone.
+
+        The first may begin before the period, and the last end after it; a day of 23 or 25 hours is one bar of that
+        length where bars are days.
+        """
+        zone = ZoneInfo(self.zone)
+        if self.step_s < 86_400:
+            offset_s = _offset_s(datetime.fromtimestamp(self.since_ms / 1000, zone))
+            step_ms = self.step_s * 1000
+            first = (self.since_ms + offset_s * 1000) // step_ms * step_ms - offset_s * 1000
+            return list(range(first, self.until_ms + step_ms, step_ms))
+        day = datetime.fromtimestamp(self.since_ms / 1000, zone).date()
+        found = []
+        while True:
+            found.append(_start_ms(day, zone))
+            if found[-1] >= self.until_ms:
+                return found
+            day += timedelta(days=self.step_s // 86_400)
+
+
+def period_of(since: str | None, until: str | None, zone: str, now: datetime | None = None) -> Period:
+    """Read a period. ValueError says what is wrong, and what would be right."""
+    now = now or datetime.now(UTC)
+    now_ms = int(now.timestamp() * 1000) + 1
+    since = since or USUAL
+    if span := _SPAN(since):
+        if until:
+            raise ValueError(
+                "until: leave it out beside a length; or give two dates, as in since=2026-11-01&until=2026-11-24"
+            )
+        length_s = int(span[1]) * UNITS[span[2]]
+        if not 0 < length_s <= MOST_DAYS * 86_400:
+            raise ValueError(f"since = {since!r}: wanted a length from 1h to {MOST_DAYS}d")
+        since_ms, until_ms, is_open = now_ms - length_s * 1000, now_ms, True
+    else:
+        tz = ZoneInfo(zone)
+        first = _date(since, "since")
+        last = _date(until, "until") if until else now.astimezone(tz).date()
+        if last < first:
+            raise ValueError(f"until = {until!r} lies before since = {since!r}")
+        if (last - first).days > MOST_DAYS:
+            raise ValueError(f"since, until: wanted at most {MOST_DAYS} days")
+        since_ms, end_ms = _start_ms(first, tz), _start_ms(last + timedelta(days=1), tz)
+        is_open = end_ms > now_ms
+        until_ms = max(min(end_ms, now_ms), since_ms + 1)
+    return Period(
+        since_ms=since_ms,
+        until_ms=until_ms,
+        since=since,
+        until=until or "",
+        is_open=is_open,
+        zone=zone,
+        step_s=_step_s((until_ms - since_ms) / 1000),
+    )
+
+
+def _step_s(length_s: float) -> int:
+    """The shortest step that gives no more than MOST_BARS bars."""
+    return next((step for step in STEPS_S if length_s <= step * MOST_BARS), STEPS_S[-1])
+
+
+def _date(text: str, name: str) -> date:
+    try:
+        found = date.fromisoformat(text) if len(text) == 10 else None
+    except ValueError:
+        found = None
+    if found is None or not 1971 <= found.year <= 9000:
+        raise ValueError(f"{name} = {text[:30]!r}: wanted a length as in 24h or 7d, or a date as in 2026-11-24")
+    return found
+
+
+def _start_ms(day: date, zone: ZoneInfo) -> int:
+    """When a day begins there, ms since 1970. A day that has no midnight begins at its first moment."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000)
+
+
+def _offset_s(moment: datetime) -> int:
+    offset = moment.utcoffset()
+    return int(offset.total_seconds()) if offset else 0
