@@ -178,7 +178,7 @@ def test_an_offset_chooses_among_the_actions_of_an_id(clean: Store) -> None:
 
 
 def test_the_details_of_a_copy_are_shown_when_they_are_asked_for_and_never_else(clean: Store) -> None:
-    fields = {"url": "https://shop.example/?contact=removed-email", "custom_data": '{"size": "L"}', "consent": "granted"}
+    fields = {"url": "https://shop.example/?to=removed-email", "custom_data": '{"size": "L"}', "consent": "granted"}
     copy = sale(
         "d", "server", "a", em=digest("em"), removed=("url:email",), notes=("bad:value",), value_e4=10_000, **fields
     )

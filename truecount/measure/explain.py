@@ -63,8 +63,8 @@ _COLUMNS: Final = (
 class CopyDetails(msgspec.Struct, kw_only=True):
     """What a page shows of a copy beside how it was decided; all as it is kept, raw contact data is not in it.
 
-    `removed` says what scrubbing took ("url:email"), `notes` what was odd about it ("bad:value"). `offset` is its place in
-    the log, door:entry:position. `key_marks` are short forms of the match keys' values: enough to tell equal ones.
+    `removed` says what scrubbing took ("url:email"), `notes` what was odd about it ("bad:value"). `offset` is its place
+    in the log, door:entry:position. `key_marks` are short forms of the match keys' values: enough to tell equal ones.
     """
 
     offset: str
@@ -105,8 +105,8 @@ class ExplainedCopy(msgspec.Struct, kw_only=True):
 class Explained(msgspec.Struct, kw_only=True):
     """One action: its copies in log order. `value` is the kept copy's, as amended.
 
-    `others` counts the other actions that the search found; they are older than this one, unless an offset chose it. `nearest` is, for an action seen from
-    one side alone, the copy that came nearest to merging with it.
+    `others` counts the other actions that the search found; they are older than this one, unless an offset chose it.
+    `nearest` is, for an action seen from one side alone, the copy that came nearest to merging with it.
     """
 
     event_name: str
@@ -136,7 +136,7 @@ def explain(
     hashes: bool = False,
     details: bool = False,
 ) -> Explained | None:
-    """Explain the newest action of this name that holds a copy with this event id, order id, fbp, external id or e-mail.
+    """Explain the newest action of this name that holds a copy with this event id, order id, fbp, external id, e-mail.
 
     Ids are as they were sent or as they are kept (an e-mail inside hashed); `external_id` is raw or its SHA-256 in hex,
     `em` is the SHA-256 in hex alone. `offset` (door:entry:position of a copy) finds the action that holds that copy; it
