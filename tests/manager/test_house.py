@@ -42,6 +42,9 @@ HOUSE: dict[tuple[str, str], Who] = {
     ("GET", "/start"): Who.USER,
     ("POST", "/start"): Who.OWNER,
     ("GET", "/d/{dataset:str}/start"): Who.USER,
+    ("GET", "/d/{dataset:str}/actions"): Who.USER,
+    ("GET", "/d/{dataset:str}/actions/{names:path}"): Who.USER,
+    ("GET", "/d/{dataset:str}/explain"): Who.USER,
     ("GET", "/d/{dataset:str}/settings"): Who.OWNER,
     ("POST", "/d/{dataset:str}/settings"): Who.OWNER,
     ("POST", "/d/{dataset:str}/delete"): Who.OWNER,
@@ -64,6 +67,7 @@ HOUSE: dict[tuple[str, str], Who] = {
             ("GET", "datasets/{id:str}/refused"),
             ("GET", "datasets/{id:str}/outcomes"),
             ("GET", "datasets/{id:str}/explain"),
+            ("GET", "datasets/{id:str}/findings"),
             ("GET", "outcomes"),
             ("GET", "datasets/{id:str}/imports"),
             ("GET", "datasets/{id:str}/imports/{digest:str}"),
@@ -76,7 +80,7 @@ HOUSE: dict[tuple[str, str], Who] = {
 }
 """Every route and who may use it. A new one has to be written here too: so somebody thinks of it twice."""
 
-PAGES = ("/start", "/d/77/start", "/d/77/settings", "/api")
+PAGES = ("/start", "/d/77/start", "/d/77/actions", "/d/77/explain", "/d/77/settings", "/api")
 """Pages of a signed-in owner."""
 
 

@@ -1,4 +1,4 @@
-"""What the words of the vocabulary mean, said to a person: rules, marks, what was taken out, what was noted, refusals."""
+"""What the words of the vocabulary mean, said to a person: rules, marks, what was taken out or noted, refusals."""
 
 from __future__ import annotations
 

@@ -143,11 +143,7 @@ def explain(
     may stand beside an event id, whose other actions are counted then. None when there is no such copy. ValueError
     unless exactly one is given, or one cannot be read.
     """
-    given = [value for value in (event_id, order, fbp, external_id, em) if value]
-    if len(given) > 1 or not (given or offset) or (given and offset and not event_id):
-        raise ValueError("name the action by one of event id, order id, fbp, external id, e-mail or offset")
-    if em and not _DIGEST(em):
-        raise ValueError("wanted the SHA-256 of an e-mail address in hex, 64 digits")
+    check_names(event_id=event_id, order=order, fbp=fbp, external_id=external_id, em=em, offset=offset)
     chosen = _read_offset(offset) if offset else None
     event_id, order = _as_kept(event_id), _as_kept(order)
     fbp = _as_kept(strip_appendix(fbp, "fbp")) if fbp else None
@@ -159,7 +155,7 @@ def explain(
             actions.put("targets", "targets_by_offset", **chosen, event_name=event_name)
         if event_id:
             actions.put("targets", "targets_by_event_id", event_name=event_name, event_id=event_id)
-        elif given:
+        elif not chosen:
             actions.put(
                 "targets",
                 "targets_by_key",
@@ -172,6 +168,18 @@ def explain(
         if not actions.count("targets"):
             return None
         return _explain(actions, event_name, hashes, details, is_chosen=bool(chosen))
+
+
+def check_names(**given: str | None) -> None:
+    """ValueError unless an action is named in one way, and so that it can be read. Names are those of `explain`."""
+    named = [name for name, text in given.items() if text and name != "offset"]
+    offset, em = given.get("offset"), given.get("em")
+    if len(named) > 1 or not (named or offset) or (named and offset and named != ["event_id"]):
+        raise ValueError("name the action by one of event id, order id, fbp, external id, e-mail or offset")
+    if em and not _DIGEST(em):
+        raise ValueError("wanted the SHA-256 of an e-mail address in hex, 64 digits")
+    if offset:
+        _read_offset(offset)
 
 
 def _explain(actions: Actions, event_name: str, hashes: bool, details: bool, is_chosen: bool) -> Explained:

@@ -78,9 +78,7 @@ def listing(
     `names` limits the answer to these events, `door` to who reported, `rule` to actions with a copy that it decided.
     ValueError where `after` or `before` is none that a page gave, or both are given.
     """
-    if after and before:
-        raise ValueError("give `after` or `before`, not both")
-    older, newer = _read(after, "after"), _read(before, "before")
+    older, newer = check_edges(after, before)
     named = None if names is None else [*names, AMENDMENT]
     with Actions(
         store,
@@ -112,6 +110,13 @@ def listing(
 
 Place = tuple[int, int]
 """Event time in ms and number of an action: where it stands in the list."""
+
+
+def check_edges(after: str, before: str) -> tuple[Place | None, Place | None]:
+    """Where a page begins or ends. ValueError where that is none that a page gave, or both are given."""
+    if after and before:
+        raise ValueError("give `after` or `before`, not both")
+    return _read(after, "after"), _read(before, "before")
 
 
 def _page(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from truecount.manager.routes import (
+    actions,
     browse_api,
     commands,
+    explain,
     front,
     health,
     set_password,
@@ -22,6 +24,8 @@ PAGES: Final[list[Any]] = [
     *sign_in.ROUTES,
     *set_password.ROUTES,
     *start.ROUTES,
+    *actions.ROUTES,
+    *explain.ROUTES,
     *settings.ROUTES,
     *tokens.ROUTES,
 ]
