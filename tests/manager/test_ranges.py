@@ -82,3 +82,12 @@ def test_the_period_before_is_as_long_and_ends_where_this_one_begins() -> None:
     period = period_of("7d", None, "UTC", NOW)
     first, last = period.before()
     assert (last, last - first) == (period.since_ms, period.until_ms - period.since_ms)
+
+
+def test_moments_are_exact_and_the_last_one_is_excluded() -> None:
+    period = period_of("2026-11-24T09:00:00Z", "2026-11-24T14:45:00+05:30", "Asia/Kolkata", NOW)
+    assert (period.since_ms, period.until_ms) == (ms("2026-11-24T09:00:00+00:00"), ms("2026-11-24T09:15:00+00:00"))
+    assert not period.is_open
+    for since, until in [("2026-11-24T09:00", None), ("2026-11-24T09:00:00Z", "2026-11-24T08:00:00Z"), ("T", None)]:
+        with pytest.raises(ValueError, match="since"):
+            period_of(since, until, "UTC", NOW)
