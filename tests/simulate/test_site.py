@@ -204,6 +204,7 @@ def test_an_answer_to_the_banner_leads_back_to_the_page_that_it_was_on(client: C
     for referer, back in [
         (f"{site.shop}/plans?x=1", "/plans?x=1"),
         ("http://evil.example/x", "/"),
+        ("http://[", "/"),
         (f"{site.shop}//evil.example", "/evil.example"),
         ("", "/"),
     ]:

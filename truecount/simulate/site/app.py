@@ -436,7 +436,10 @@ def _whole(text: str) -> int | None:
 
 def _back(request: Asked) -> str:
     """The page of this site that a form was on."""
-    came = urlsplit(request.headers.get("referer", ""))
+    try:
+        came = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return "/"
     if came.netloc != request.headers.get("host"):
         return "/"
     return "/" + quote(came.path.lstrip("/"), safe="/%") + (f"?{came.query}" if came.query else "")
