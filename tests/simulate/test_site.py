@@ -520,8 +520,9 @@ def test_a_page_of_who_declined_deletes_the_cookies_and_the_shop_forgets_them(cl
     assert REVOKES not in client.get("/").text + page.text
     (visitor,) = site.till._visitors.values()
     assert visitor.seen.fbp == fbp
-    client.ask(f"{site.pay}/consent", {"consent": "denied"})
+    client.ask(f"{site.pay}/consent", {"consent": "denied"}, follow=False)
     assert visitor.seen.fbp == ""
+    assert urlsplit(visitor.seen.event_source_url).netloc == urlsplit(site.shop).netloc
     for shown in (client.get("/"), client.ask(page.url)):
         assert shown.text.index(REVOKES) < shown.text.index("fbq('init'")
     assert visitor.seen.fbp == ""

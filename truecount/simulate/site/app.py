@@ -394,7 +394,8 @@ async def consent(request: Asked) -> Answer:
     if said in ("granted", "denied"):
         visitor = view.known()
         visitor.consent = said  # type: ignore[assignment]
-        visitor.seen = seen(visitor)
+        if said == "denied":
+            visitor.seen = replace(visitor.seen, fbp="", fbc="")
     return view.go(_back(request))
 
 
