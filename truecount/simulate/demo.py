@@ -239,6 +239,8 @@ def play(folder: Path, url: str, args: Namespace) -> int:
             time.sleep(0.2)
             rows = look()
         troubles = [*traffic.troubles, *site.outbox.troubles]
+        if more := site.outbox.n_troubles - len(site.outbox.troubles):
+            troubles.append(f"{more:,} more of the site's were not taken")
         if wrong or troubles:
             console.print(picture(rows, ""))
             return _disagree(wrong, troubles)
