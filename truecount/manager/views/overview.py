@@ -47,7 +47,6 @@ class Counts(msgspec.Struct):
 
     now: list[EventCounts]
     before: list[EventCounts]
-    """Empty where the dataset is younger than the period."""
     has_before: bool
     event_name: str
     """The event that the answer is about: the chosen one, else Purchase, else the one of most actions."""
@@ -71,8 +70,8 @@ def counts(store: Sql, dataset: Dataset, period: Period, chosen: str | None) -> 
     moment = moment_of(store, dataset)
     now = events(store, dataset, period.since_ms * 1000, period.until_ms * 1000, moment)
     first_ms, last_ms = period.before()
-    has_before = dataset.created_us // 1000 < last_ms
-    before = events(store, dataset, first_ms * 1000, last_ms * 1000, moment) if has_before else []
+    before = events(store, dataset, first_ms * 1000, last_ms * 1000, moment)
+    has_before = bool(before) or dataset.created_us // 1000 < last_ms  # what was imported is older than its dataset
     name = hero_of(now, chosen)
     return Counts(in_order(now), in_order(before), has_before, name, bars(store, dataset, period, name, moment))
 
