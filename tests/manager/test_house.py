@@ -191,7 +191,7 @@ def test_an_analyst_sees_no_way_to_what_only_an_owner_may(visitors: dict[str, Vi
 def test_a_user_reads_the_datasets_that_were_given_and_no_other(visitors: dict[str, Visitor]) -> None:
     names = {who: [one["id"] for one in visitors[who].json("/")["datasets"]] for who in ("owner", "analyst of another")}
     assert names == {"owner": ["78", "77"], "analyst of another": ["78"]}
-    assert visitors["analyst of another"].get("/").headers["location"] == "/d/78/start"
+    assert visitors["analyst of another"].get("/").headers["location"] == "/d/78"
     assert "Shop" not in visitors["analyst of another"].get("/d/78/start").text
 
 
