@@ -37,6 +37,7 @@ HOUSE: dict[tuple[str, str], Who] = {
     ("POST", "/sign-out"): Who.ANYONE,
     ("GET", "/first-run/{once:str}"): Who.ANYONE,
     ("POST", "/first-run/{once:str}"): Who.ANYONE,
+    ("GET", "/enter/{once:str}"): Who.ANYONE,
     ("GET", "/new-password/{once:str}"): Who.ANYONE,
     ("POST", "/new-password/{once:str}"): Who.ANYONE,
     ("GET", "/start"): Who.USER,

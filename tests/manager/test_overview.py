@@ -115,13 +115,13 @@ def test_the_bars_add_up_to_the_count_and_lead_to_their_actions(owner: Visitor, 
 
 
 def test_the_event_of_the_answer_can_be_chosen(owner: Visitor, told: list[Copy]) -> None:
-    words = text_of(owner.get("/d/77?event=PageView").text)
+    words = text_of(owner.get("/d/77?event=PageView&since=7d").text)
     assert "The count 30 PageView" in words
-    assert "No Nothing in this period." in text_of(owner.get("/d/77?event=Nothing").text)
+    assert "No Nothing in this period." in text_of(owner.get("/d/77?event=Nothing&since=7d").text)
 
 
 def test_every_event_stands_in_the_table_by_nearness_to_the_sale(owner: Visitor, told: list[Copy]) -> None:
-    page = owner.get("/d/77").text
+    page = owner.get("/d/77?since=7d").text
     table = page[page.index('id="t-h"') :]
     places = [table.index(f">{name}<") for name in ("Purchase", "Subscribe", "PageView")]
     assert places == sorted(places)
@@ -131,7 +131,7 @@ def test_every_event_stands_in_the_table_by_nearness_to_the_sale(owner: Visitor,
 
 
 def test_names_of_strangers_change_nothing(owner: Visitor, told: list[Copy]) -> None:
-    page = owner.get("/d/77").text
+    page = owner.get("/d/77?since=7d").text
     assert "<script>alert" not in page
     assert "{{7*7}}" in page
     assert "\u202e" not in page
@@ -141,7 +141,7 @@ def test_names_of_strangers_change_nothing(owner: Visitor, told: list[Copy]) -> 
 
 
 def test_the_file_has_exact_decimals_and_no_formula(owner: Visitor, told: list[Copy]) -> None:
-    answer = owner.get("/d/77?format=csv")
+    answer = owner.get("/d/77?format=csv&since=7d")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert tuple(rows[0]) == COLUMNS
@@ -168,8 +168,8 @@ def test_times_are_the_datasets(owner: Visitor, told: list[Copy], house: House) 
     house.manager.registry.change(
         "77", settings=house.manager.dataset("77").settings.__class__(time_zone="Asia/Kolkata")
     )
-    assert ">IST</abbr>" in owner.get("/d/77").text
-    assert owner.json("/d/77")["time_zone"] == "Asia/Kolkata"
+    assert ">IST</abbr>" in owner.get("/d/77?since=7d").text
+    assert owner.json("/d/77?since=7d")["time_zone"] == "Asia/Kolkata"
     house.manager.registry.change("77", settings=house.manager.dataset("77").settings.__class__())
 
 

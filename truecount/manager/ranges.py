@@ -26,6 +26,12 @@ STEPS_S: Final = (
 MOST_BARS: Final = 60
 
 
+def usual(created_us: int, now: datetime | None = None) -> str:
+    """The period of a page whose address names none: shorter while a dataset is young."""
+    age_s = (now or datetime.now(UTC)).timestamp() - created_us / 1e6
+    return "1h" if age_s < 2 * 3600 else "24h" if age_s < 2 * 86_400 else USUAL
+
+
 class Period(msgspec.Struct, frozen=True, kw_only=True):
     """A range of event times, [since_ms, until_ms), and how a chart cuts it."""
 

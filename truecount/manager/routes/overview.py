@@ -14,7 +14,7 @@ from truecount.manager.charts import Chart, chart
 from truecount.manager.formats import Formats
 from truecount.manager.nav import dataset_path
 from truecount.manager.pages import formats_of, show
-from truecount.manager.ranges import PRESETS, Period, period_of
+from truecount.manager.ranges import PRESETS, Period, period_of, usual
 from truecount.manager.shared import Asked, TableFormat, manager_of
 from truecount.manager.views import overview as view
 from truecount.manager.web import csv_answer, gives, wants_csv
@@ -48,7 +48,7 @@ async def overview(
     manager = manager_of(request)
     found = manager.dataset(dataset)
     zone = found.settings.time_zone
-    period = period_of(since, until, zone)
+    period = period_of(since or usual(found.created_us), until, zone)
     place = (dataset, found.settings, period.since, period.until)
     counts: Box[view.Counts] = await manager.kept.get(
         ("overview", "counts", *place, event),
