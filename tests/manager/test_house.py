@@ -37,10 +37,12 @@ HOUSE: dict[tuple[str, str], Who] = {
     ("POST", "/sign-out"): Who.ANYONE,
     ("GET", "/first-run/{once:str}"): Who.ANYONE,
     ("POST", "/first-run/{once:str}"): Who.ANYONE,
+    ("GET", "/enter/{once:str}"): Who.ANYONE,
     ("GET", "/new-password/{once:str}"): Who.ANYONE,
     ("POST", "/new-password/{once:str}"): Who.ANYONE,
     ("GET", "/start"): Who.USER,
     ("POST", "/start"): Who.OWNER,
+    ("GET", "/d/{dataset:str}"): Who.USER,
     ("GET", "/d/{dataset:str}/start"): Who.USER,
     ("GET", "/d/{dataset:str}/actions"): Who.USER,
     ("GET", "/d/{dataset:str}/actions/{names:path}"): Who.USER,
@@ -64,6 +66,7 @@ HOUSE: dict[tuple[str, str], Who] = {
             ("PATCH", "datasets/{id:str}"),
             ("DELETE", "datasets/{id:str}"),
             ("GET", "datasets/{id:str}/events"),
+            ("GET", "datasets/{id:str}/findings"),
             ("GET", "datasets/{id:str}/refused"),
             ("GET", "datasets/{id:str}/outcomes"),
             ("GET", "datasets/{id:str}/explain"),
@@ -193,7 +196,7 @@ def test_an_analyst_sees_no_way_to_what_only_an_owner_may(visitors: dict[str, Vi
 def test_a_user_reads_the_datasets_that_were_given_and_no_other(visitors: dict[str, Visitor]) -> None:
     names = {who: [one["id"] for one in visitors[who].json("/")["datasets"]] for who in ("owner", "analyst of another")}
     assert names == {"owner": ["78", "77"], "analyst of another": ["78"]}
-    assert visitors["analyst of another"].get("/").headers["location"] == "/d/78/start"
+    assert visitors["analyst of another"].get("/").headers["location"] == "/d/78"
     assert "Shop" not in visitors["analyst of another"].get("/d/78/start").text
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from truecount.manager.ranges import MOST_BARS, period_of
+from truecount.manager.ranges import MOST_BARS, period_of, usual
 
 NOW = datetime(2026, 11, 24, 9, 22, 40, tzinfo=UTC)
 
@@ -82,3 +82,17 @@ def test_the_period_before_is_as_long_and_ends_where_this_one_begins() -> None:
     period = period_of("7d", None, "UTC", NOW)
     first, last = period.before()
     assert (last, last - first) == (period.since_ms, period.until_ms - period.since_ms)
+
+
+def test_a_young_dataset_is_looked_at_closely() -> None:
+    ages = {timedelta(minutes=5): "1h", timedelta(hours=5): "24h", timedelta(days=5): "7d"}
+    assert {age: usual(int((NOW - age).timestamp() * 1e6), NOW) for age in ages} == ages
+
+
+def test_moments_are_exact_and_the_last_one_is_excluded() -> None:
+    period = period_of("2026-11-24T09:00:00Z", "2026-11-24T14:45:00+05:30", "Asia/Kolkata", NOW)
+    assert (period.since_ms, period.until_ms) == (ms("2026-11-24T09:00:00+00:00"), ms("2026-11-24T09:15:00+00:00"))
+    assert not period.is_open
+    for since, until in [("2026-11-24T09:00", None), ("2026-11-24T09:00:00Z", "2026-11-24T08:00:00Z"), ("T", None)]:
+        with pytest.raises(ValueError, match="since"):
+            period_of(since, until, "UTC", NOW)

@@ -539,3 +539,27 @@ def test_a_backup_has_the_users_and_no_session_and_no_link(house: House, tmp_pat
     assert copy.accounts.get(OWNER).password == house.users.accounts.get(OWNER).password
     assert copy.file.rows("select count(*) from sessions union all select count(*) from links") == [(0,), (0,)]
     copy.close()
+
+
+def test_a_link_that_enters_signs_in_once_and_leads_on_who_is_in(tmp_path: Path) -> None:
+    with House(tmp_path).open() as house:
+        house.make_owner()
+        path = house.users.entrance(OWNER).path
+        first, second = house.visitor(), house.visitor("203.0.113.8")
+        answer = first.get(path)
+        assert (answer.status_code, answer.headers["location"], first.is_in()) == (303, "/", True)
+        assert first.get(path).headers["location"] == "/"
+        assert (second.get(path).status_code, second.is_in()) == (410, False)
+
+
+def test_a_link_for_a_password_does_not_enter_nor_the_other_way_round(tmp_path: Path) -> None:
+    with House(tmp_path).open() as house:
+        house.make_owner()
+        visitor = house.visitor()
+        password = house.users.reset(OWNER).path
+        assert visitor.get(password.replace("/new-password/", "/enter/")).status_code == 410
+        assert visitor.get(password).status_code == 200
+        entrance = house.users.entrance(OWNER).path
+        assert visitor.get(entrance.replace("/enter/", "/new-password/")).status_code == 410
+        house.clock.s += 25 * 3600
+        assert (visitor.get(entrance).status_code, visitor.is_in()) == (410, False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +12,15 @@ import pytest
 from truecount.collect.script import BUILT
 
 PIXEL = BUILT.parent
+
+
+def test_the_committed_files_name_the_sources_that_are_here() -> None:
+    hashed = hashlib.sha256()
+    names = [str(path.relative_to(PIXEL)) for path in (PIXEL / "src").rglob("*.ts")]
+    for name in sorted([*names, "build.mjs", "package.json", "../__init__.py"]):
+        hashed.update(f"{name}\n".encode() + (PIXEL / name).read_bytes())
+    told = (BUILT / "sources.sha256").read_text().strip()
+    assert told == hashed.hexdigest(), "the built files are older than their sources: run `make pixel`"
 
 
 @pytest.mark.slow

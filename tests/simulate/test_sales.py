@@ -182,6 +182,46 @@ def test_a_sale_after_consent_was_withdrawn_names_nobody_though_visits_before_di
     assert any("fbp" in copy["match_keys"] for copy in seen["copies"]), "what was sent while it was granted stays"
 
 
+def test_consent_withdrawn_at_the_checkout_deletes_the_cookies_of_both_hosts(shopper: Shopper) -> None:
+    site = shopper.site
+    shopper.go("/?fbclid=IwAR123abc")
+    shopper.press("Accept")
+    shopper.fill_cart()
+    shopper.check_out()
+    shopper.page.wait_for_load_state("networkidle")
+    assert all({"_fbp", "_fbc"} <= set(shopper.cookies(host)) for host in (site.shop, site.pay))
+    shopper.press("Withdraw")
+    shopper.page.get_by_text("You are not recognised here.").wait_for()
+    assert {"_fbp", "_fbc"}.isdisjoint(shopper.cookies(site.pay))
+    shopper.press("Back to the cart")
+    wait_until(lambda: set(shopper.cookies(site.shop)) == {"bb"}, "the cart's cookie alone")
+    shopper.press("Change that")
+    shopper.page.get_by_text("You have agreed to being measured.").wait_for()
+    wait_until(lambda: "_fbp" in shopper.cookies(site.shop), "the pixel's cookie")
+
+
+def test_who_pays_one_cart_in_two_tabs_buys_once_and_no_address_tells_whose_checkout_it_is(
+    system: System, shop: Shop, shopper: Shopper
+) -> None:
+    site, page = shopper.site, shopper.page
+    shopper.go("/")
+    shopper.press("Accept")
+    shopper.fill_cart()
+    other = shopper.context.new_page()
+    other.goto(f"{site.shop}/cart")
+    shopper.check_out()
+    assert page.url.partition("?")[0] == f"{site.pay}/checkout"
+    other.get_by_role("button", name="Check out with BeanPay").click()
+    other.wait_for_url("**/checkout*")
+    order = shopper.pay()
+    shopper.page = other
+    assert shopper.pay() == order
+    other.wait_for_load_state("networkidle")
+    sale(system, shop, order, 3)  # both tabs' thanks and the backend
+    pages = {urlsplit(one["dl"]).path for one in map(fields, shopper.sent) if urlsplit(site.pay).netloc in one["dl"]}
+    assert pages == {"/checkout", f"/thank-you/{order}"}
+
+
 def test_consent_withdrawn_before_a_late_report_leaves_holds_for_it(
     system: System, shop: Shop, shopper: Shopper
 ) -> None:

@@ -68,6 +68,8 @@ class Books(Protocol):
 
     def reset_user(self, email: str) -> bytes: ...
 
+    def entrance(self, email: str) -> bytes: ...
+
 
 @contextmanager
 def books(data: str | None, *, create: bool = False) -> Iterator[Books]:
@@ -198,6 +200,9 @@ class Remote:
 
     def reset_user(self, email: str) -> bytes:
         return self._ask("POST", "users/link", body=_json({"email": email}))
+
+    def entrance(self, email: str) -> bytes:
+        return self._ask("POST", "users/link", body=_json({"email": email, "enters": True}))
 
     def _count(self, path: str, query: dict[str, Any]) -> bytes:
         """An answer out of the store. How the loader is was asked before: what it then had is in the answer."""
@@ -380,6 +385,12 @@ class Local:
 
         with _in_words(), self._open_users() as users:
             return encode(users.reset(email))
+
+    def entrance(self, email: str) -> bytes:
+        from truecount.manager.answers import encode
+
+        with _in_words(), self._open_users() as users:
+            return encode(users.entrance(email))
 
     @contextmanager
     def _open_users(self) -> Iterator[Users]:

@@ -77,6 +77,8 @@ class ResetUser(msgspec.Struct, forbid_unknown_fields=True):
     """Body of POST /api/users/link."""
 
     email: str
+    enters: bool = False
+    """The link signs in, instead of setting a password."""
 
 
 class LinkMade(msgspec.Struct):

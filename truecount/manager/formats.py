@@ -7,7 +7,7 @@ this: exact decimal texts and UTC.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
 from functools import lru_cache
 from typing import Final
@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 
 LANGUAGES: Final = "en_US"
 MAX_TAGS: Final = 8
+MIDNIGHT: Final = time()
 FEW: Final = 20
 """A share of fewer things is written as "3 of 7"."""
 _FRACTION: Final = re.compile(r"\.[0#]+|(?<=0)(?![.0#,])")
@@ -118,6 +119,19 @@ class Formats:
         moment = self.local(iso)
         year = "" if moment.year == self.now.astimezone(self.zone).year else f" {moment.year}"
         return f"{moment.day} {moment:%b}{year}"
+
+    def period(self, since: str, until: str) -> str:
+        """A range of times, [since, until), in days, or with the time of day where it is short."""
+        first, last = self.local(since), self.local(until)
+        if last - first <= timedelta(days=2) and (first.time() != MIDNIGHT or last.time() != MIDNIGHT):
+            if first.date() == last.date():
+                return f"{self.day(since)}, {first:%H:%M} to {last:%H:%M}"
+            return f"{self.day(since)} {first:%H:%M} to {self.day(until)} {last:%H:%M}"
+        final = last - timedelta(microseconds=1)
+        if (first.year, first.month) == (final.year, final.month):
+            iso = final.astimezone(UTC).isoformat()
+            return self.day(iso) if first.date() == final.date() else f"{first.day} to {self.day(iso)}"
+        return f"{self.day(since)} to {self.day(final.astimezone(UTC).isoformat())}"
 
     def ago(self, iso: str) -> str:
         """How long ago, for freshness alone: "41 s ago", and the day where it is more than one."""

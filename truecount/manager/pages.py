@@ -130,11 +130,15 @@ def show(
         return json_answer(view, status)
     visitor = visitor_of(connection)
     frame = frame_of(connection, here, dataset)
-    zone = frame.dataset.settings.time_zone if frame.dataset else "UTC"
-    formats = Formats(connection.headers.get("accept-language", ""), zone)
+    formats = formats_of(connection, frame.dataset.settings.time_zone if frame.dataset else "UTC")
     answer = html(connection, template, status, view=view, frame=frame, f=formats, csrf=visitor.csrf, **more)
     keep_form_cookie(connection, answer, visitor)
     return answer
+
+
+def formats_of(connection: Connection, zone: str) -> Formats:
+    """How numbers and times are written for this viewer, in a dataset's zone."""
+    return Formats(connection.headers.get("accept-language", ""), zone)
 
 
 def keep_form_cookie(connection: Connection, answer: Response[Any], visitor: Visitor) -> None:

@@ -1,7 +1,8 @@
 """The period of a page, as its address names it: `since=24h`, `since=7d`, `since=2026-11-01&until=2026-11-24`.
 
 Both ends are included: until a day means until its end, in the dataset's zone. A period that goes on until now ends
-with the moment of asking.
+with the moment of asking. Moments (`since=2026-11-24T09:00:00Z`) are exact, and the one of `until` is excluded: that is
+how a bar of a chart is named.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ STEPS_S: Final = (
     86_400, 2 * 86_400, 7 * 86_400, 14 * 86_400, 28 * 86_400, 91 * 86_400, 182 * 86_400,
 )  # fmt: skip
 MOST_BARS: Final = 60
+
+
+def usual(created_us: int, now: datetime | None = None) -> str:
+    """The period of a page whose address names none: shorter while a dataset is young."""
+    age_s = (now or datetime.now(UTC)).timestamp() - created_us / 1e6
+    return "1h" if age_s < 2 * 3600 else "24h" if age_s < 2 * 86_400 else USUAL
 
 
 class Period(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +90,12 @@ def period_of(since: str | None, until: str | None, zone: str, now: datetime | N
         if not 0 < length_s <= MOST_DAYS * 86_400:
             raise ValueError(f"since = {since!r}: wanted a length from 1h to {MOST_DAYS}d")
         since_ms, until_ms, is_open = now_ms - length_s * 1000, now_ms, True
+    elif "T" in since:
+        since_ms = _moment_ms(since, "since")
+        until_ms = _moment_ms(until, "until") if until else now_ms
+        is_open = not until
+        if not 0 < until_ms - since_ms <= MOST_DAYS * 86_400_000:
+            raise ValueError(f"since, until: wanted moments in their order, at most {MOST_DAYS} days apart")
     else:
         tz = ZoneInfo(zone)
         first = _date(since, "since")
@@ -108,6 +121,16 @@ def period_of(since: str | None, until: str | None, zone: str, now: datetime | N
 def _step_s(length_s: float) -> int:
     """The shortest step that gives no more than MOST_BARS bars."""
     return next((step for step in STEPS_S if length_s <= step * MOST_BARS), STEPS_S[-1])
+
+
+def _moment_ms(text: str, name: str) -> int:
+    try:
+        found = datetime.fromisoformat(text[:40].replace("Z", "+00:00"))
+        if found.tzinfo is None:
+            raise ValueError
+        return int(found.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{name} = {text[:40]!r}: wanted a moment as in 2026-11-24T09:00:00Z") from None
 
 
 def _date(text: str, name: str) -> date:

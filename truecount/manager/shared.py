@@ -20,6 +20,7 @@ from truecount.log.folder import DataFolder
 from truecount.log.registry import Registry
 from truecount.manager.answers import changed_settings
 from truecount.manager.engine import EngineLink
+from truecount.manager.kept import Kept
 from truecount.manager.once import Once
 from truecount.manager.users.together import Users
 from truecount.settings import Settings
@@ -55,6 +56,7 @@ class Manager:
         self.link = EngineLink(folder.path)
         self.users = users or Users(folder.path)
         self.once = Once()
+        self.kept = Kept()
         self.writing = asyncio.Lock()
         self.importing = asyncio.Lock()
         self._intake: Intake | None = None

@@ -55,7 +55,7 @@ def csv_answer(name: str, columns: Sequence[str], rows: Iterable[Sequence[object
     for row in rows:
         writer.writerow([_cell(value) for value in row])
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": "no-store"}
-    return Response(text.getvalue().encode(), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(text.getvalue().encode(), media_type="text/csv", headers=headers)
 
 
 def _cell(value: object) -> object:

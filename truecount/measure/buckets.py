@@ -8,7 +8,7 @@ from itertools import pairwise
 import msgspec
 
 from truecount.datasets import Dataset
-from truecount.resolve.actions import AMENDMENT, Actions
+from truecount.resolve.actions import AMENDMENT, Actions, Moment
 from truecount.resolve.scratch import Sql
 from truecount.vocabulary import Source
 
@@ -29,17 +29,23 @@ class Bucket(msgspec.Struct, kw_only=True):
     value: dict[str, str] = {}
 
 
-def buckets(store: Sql, dataset: Dataset, edges: Sequence[int], names: Sequence[str] | None = None) -> list[Bucket]:
+def buckets(
+    store: Sql,
+    dataset: Dataset,
+    edges: Sequence[int],
+    names: Sequence[str] | None = None,
+    moment: Moment | None = None,
+) -> list[Bucket]:
     """Actions in the range [edges[0], edges[-1]), ms since 1970, in the buckets that the edges bound.
 
-    Ordered by name and time; buckets without actions are left out. `names` limits the answer to these events.
-    ValueError for fewer than two edges, or edges that do not ascend.
+    Ordered by name and time; buckets without actions are left out. `names` limits the answer to these events, and
+    `moment` to what was there then. ValueError for fewer than two edges, or edges that do not ascend.
     """
     if len(edges) < 2 or any(a >= b for a, b in pairwise(edges)):
         raise ValueError("edges of buckets ascend, and are two at least")
     found: dict[tuple[str, int], _Parts] = {}
     named = None if names is None else [*names, AMENDMENT]
-    with Actions(store, dataset, named, since_ms=edges[0], until_ms=edges[-1]) as actions:
+    with Actions(store, dataset, named, since_ms=edges[0], until_ms=edges[-1], moment=moment) as actions:
         want_all(actions)
         bare = sorted(
             {row.event_name for row in actions.profile if row.bare and row.in_range and row.source != Source.OFFLINE}

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from truecount.datasets import Dataset
-from truecount.resolve.actions import AMENDMENT, EVER_MS, Actions, Profile
+from truecount.resolve.actions import AMENDMENT, EVER_MS, Actions, Moment, Profile
 from truecount.resolve.scratch import Sql
 from truecount.vocabulary import BROWSER_SIDE, Mark, Outcome, Source
 
@@ -88,26 +88,34 @@ class Moved(Exception):
     """The store took in an earlier batch's rest while the answer was made: make it again."""
 
 
-def events(store: Sql, dataset: Dataset, since_us: int | None = None, until_us: int | None = None) -> list[EventCounts]:
+def events(
+    store: Sql,
+    dataset: Dataset,
+    since_us: int | None = None,
+    until_us: int | None = None,
+    moment: Moment | None = None,
+) -> list[EventCounts]:
     """Count a dataset's events, ordered by name.
 
     The range [since, until), microseconds since 1970, is of event times: an action lies where its kept copy lies. Dedup
-    always sees all copies. Refused items have no event time: they lie where they were received.
+    always sees all copies, or those up to `moment`. Refused items have no event time: they lie where they came in.
     """
     for left in range(TRIES, 0, -1):
         try:
-            return _events(store, dataset, since_us, until_us)
+            return _events(store, dataset, since_us, until_us, moment)
         except Moved:
             if left == 1:
                 raise
     raise AssertionError
 
 
-def _events(store: Sql, dataset: Dataset, since_us: int | None, until_us: int | None) -> list[EventCounts]:
+def _events(
+    store: Sql, dataset: Dataset, since_us: int | None, until_us: int | None, moment: Moment | None
+) -> list[EventCounts]:
     names: dict[str, _Sums] = {}
     since_ms = -EVER_MS if since_us is None else -(-since_us // 1000)
     until_ms = EVER_MS if until_us is None else -(-until_us // 1000)
-    with Actions(store, dataset, since_ms=since_ms, until_ms=until_ms) as actions:
+    with Actions(store, dataset, since_ms=since_ms, until_ms=until_ms, moment=moment) as actions:
         amended = want_all(actions)
         for row in actions.profile:
             if row.event_name != AMENDMENT and row.in_range:

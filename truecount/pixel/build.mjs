@@ -2,7 +2,7 @@
 // The same sources give the same bytes: `make pixel` twice changes nothing.
 
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { minify } from "terser";
@@ -32,6 +32,17 @@ async function bundled(entry, define) {
   return Buffer.from(small.code);
 }
 
+/** SHA-256 over all that the built files are made of: tells without Node whether they are up to date. */
+function sourcesHash() {
+  const hash = createHash("sha256");
+  const names = readdirSync(here + "src", { recursive: true }).filter((name) => name.endsWith(".ts")).map((name) => "src/" + name);
+  for (const name of [...names, "build.mjs", "package.json", "../__init__.py"].sort()) {
+    hash.update(name + "\n");
+    hash.update(readFileSync(here + name));
+  }
+  return hash.digest("hex");
+}
+
 const short = (bytes) => createHash("sha256").update(bytes).digest("hex").slice(0, 8);
 const files = {};
 
@@ -59,5 +70,6 @@ rmSync(built, { recursive: true, force: true });
 mkdirSync(built);
 const extra = keep("truecount-extra", await bundled("extra.ts", {}));
 keep("truecount", await bundled("main.ts", { VERSION: JSON.stringify(version), EXTRA: JSON.stringify(extra) }));
+writeFileSync(built + "sources.sha256", sourcesHash() + "\n");
 writeFileSync(built + "index.json", JSON.stringify(files, null, 2) + "\n");
 for (const [name, file] of Object.entries(files)) console.log(`${name}.js ${file.bytes} bytes, gzip ${file.gzip}, brotli ${file.brotli}`);

@@ -7,7 +7,7 @@ can, the pool's stages are not run at all.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from truecount.datasets import Dataset
@@ -17,6 +17,19 @@ from .scratch import Scratch, Sql
 
 AMENDMENT: Final = "AppendValue"
 """The event that amends another's value and is no action of its own."""
+
+
+Moment = Mapping[str, int]
+"""A moment of the log: the last sequence number of each door that an answer looks at. Answers of one moment agree."""
+
+
+def moment_of(store: Sql, dataset: Dataset) -> dict[str, int]:
+    """Now, as the store has it."""
+    rows = store.query_rows(
+        "SELECT toString(door), max(seq) FROM copies WHERE dataset = {dataset:String} GROUP BY door",
+        {"dataset": dataset.id},
+    )
+    return {str(door): int(seq) for door, seq in rows}
 
 
 class Profile(NamedTuple):
@@ -63,7 +76,8 @@ class Actions(Scratch):
     """The actions of one dataset, as they are at one moment of the log. A context manager: leaving it drops its tables.
 
     `names` limits the work to copies of these events; dedup never looks across names. The range [since_ms, until_ms) is
-    of event times; dedup itself always sees all copies, statements that count may use it. After `resolve`, statements
+    of event times; dedup itself always sees all copies, statements that count may use it. `moment` is what `moment_of`
+    gave, for answers that are to agree with others; else it is now. After `resolve`, statements
     can read `plain` (a row for each action outside the pool; rows with `long` set are none), `special` (each action of
     the pool) and `verdicts` (each copy of the pool).
     """
@@ -76,6 +90,7 @@ class Actions(Scratch):
         *,
         since_ms: int = -EVER_MS,
         until_ms: int = EVER_MS,
+        moment: Moment | None = None,
     ) -> None:
         super().__init__(store)
         self.dataset = dataset
@@ -86,6 +101,9 @@ class Actions(Scratch):
             "names": list(names or ()),
             "since_ms": since_ms,
             "until_ms": until_ms,
+            "at_moment": int(moment is not None),
+            "doors": sorted(moment or {}),
+            "seqs": [seq + 1 for _, seq in sorted((moment or {}).items())],
         }
         self.profile: list[Profile] = []
         self.any_offline = self.has_amendments = False

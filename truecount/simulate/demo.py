@@ -19,7 +19,7 @@ from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from truecount.cli import CommandFailed, WrongUse
 from truecount.commands.flags import Parser
@@ -29,6 +29,9 @@ from truecount.simulate.brewbeans import Shop
 from truecount.simulate.hits import HitSender
 from truecount.simulate.traffic import Traffic
 
+if TYPE_CHECKING:
+    from truecount.commands.reach import Books
+
 ABOUT: Final = """\
 Run a server on a temporary folder and let the BrewBeans coffee shop send to it: browser hits, and server events through
 the official SDK, some twice, some from one side alone. Shows the count live, with the shop's own orders beside it.
@@ -37,6 +40,8 @@ BrewBeans is a site too: its address is told, and what you buy there is counted 
 Ends after --for seconds or at Ctrl-C. Exit code 1 when count and books do not agree in the end."""
 DEFAULT_PORT: Final = 8000
 SHOP_PORT: Final = 8080
+ZONE: Final = "Asia/Kolkata"
+OWNER: Final = "demo@brewbeans.example"
 START_S: Final = 90.0
 AGREE_S: Final = 60.0
 """How long the count may take to catch up once the last report is answered. A second is usual; CI machines are slow."""
@@ -162,6 +167,14 @@ def shop_socket(port: int | None) -> socket.socket:
         raise CommandFailed(f"the shop cannot listen on port {port}: {error}") from None
 
 
+def entrance(asked: Books) -> str:
+    """The address below the server's that opens the demo's pages, once. The folder's own users stay as they are."""
+    users = {str(user["email"]) for user in json.loads(asked.users())}
+    if OWNER not in users:
+        asked.add_user(OWNER, "owner", None)
+    return str(json.loads(asked.entrance(OWNER))["path"])
+
+
 def explaining(folder: Path, dataset: str) -> str:
     """The command that explains an order, as it works from here; {order} in the order's place."""
     own = Path(sys.executable).with_name("truecount")
@@ -188,6 +201,8 @@ def play(folder: Path, url: str, args: Namespace) -> int:
     with open_books(str(folder)) as asked, ExitStack() as site_open:
         made = json.loads(asked.create("BrewBeans", None, None))
         dataset = str(made["id"])
+        asked.change(dataset, {"time_zone": ZONE}, None)
+        door = url + entrance(asked)
         opened_ms = time.time_ns() // 1_000_000
         shares = {name: share for name in ("blocked", "denied") if (share := getattr(args, name)) is not None}
         shop = Shop(args.seed, opened_ms, args.pace, **shares)
@@ -211,7 +226,8 @@ def play(folder: Path, url: str, args: Namespace) -> int:
                 traffic.books,
                 under_way=traffic.under_way(),
                 visitors=traffic.visitors,
-                head=f"BrewBeans sends to {url}, dataset {dataset}, seed {args.seed}\nShop yourself: {site.shop}/",
+                head=f"BrewBeans sends to {url}, dataset {dataset}, seed {args.seed}\n"
+                f"Look at it:    {door}\nShop yourself: {site.shop}/",
                 foot=foot,
                 beside=site.beside(),
             )
@@ -230,6 +246,7 @@ def play(folder: Path, url: str, args: Namespace) -> int:
                 _until(lambda: not sending.is_alive(), lambda: live.update(picture(look(), last)))
         else:
             say(f"BrewBeans sends to {url}, dataset {dataset}. Shop there yourself: {site.shop}/. {ends}")
+            say(f"Look at it: {door}")
             _until(lambda: time.monotonic() >= until, lambda: None)
             close()
             _until(lambda: not sending.is_alive(), lambda: None)
@@ -239,6 +256,8 @@ def play(folder: Path, url: str, args: Namespace) -> int:
             time.sleep(0.2)
             rows = look()
         troubles = [*traffic.troubles, *site.outbox.troubles]
+        if more := site.outbox.n_troubles - len(site.outbox.troubles):
+            troubles.append(f"{more:,} more of the site's were not taken")
         if wrong or troubles:
             console.print(picture(rows, ""))
             return _disagree(wrong, troubles)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from typing import Any, Final
 
 from truecount.simulate.brewbeans import CURRENCY, Kind, Report
@@ -93,7 +94,8 @@ def post(dataset: str, event: Any, consent: str = "") -> None:
         if consent:
             said = {**event.normalize(), "consent": consent}
             if consent == "denied":
-                said |= {"user_data": {}, "event_source_url": said.get("event_source_url", "").partition("?")[0]}
+                said |= {"user_data": {}, "event_source_url": re.split("[?#]", said.get("event_source_url", ""))[0]}
+                said.pop("referrer_url", None)
             AdsPixel(dataset).create_event(fields=[], params={"data": [json.dumps(said)]})
         else:
             EventRequest(pixel_id=dataset, events=[event], partner_agent="brewbeans_1_0").execute()

@@ -202,7 +202,8 @@ async def add_user(request: Asked) -> Response[bytes]:
 async def make_link(request: Asked) -> Response[bytes]:
     manager = manager_of(request)
     data = msgspec.json.decode(await request.body(), type=ResetUser)
-    return json_answer(await manager.away(lambda: manager.users.reset(data.email)), 201)
+    make = manager.users.entrance if data.enters else manager.users.reset
+    return json_answer(await manager.away(lambda: make(data.email)), 201)
 
 
 ROUTES: Final = Router(

@@ -1,4 +1,4 @@
-"""One-time links: /first-run makes the owner, /new-password sets another password of a user."""
+"""One-time links: /first-run makes the owner, /new-password sets another password of a user, /enter signs in."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from truecount.manager.users.links import LinkGone
 from truecount.manager.users.passwords import LEAST, WeakPassword, check_password
 from truecount.manager.users.together import first_run_path, password_path
 from truecount.manager.web import gives, json_answer, see_other, wants_json
-from truecount.manager.who import LARGEST_FORM, Who, form_of, sign_in
+from truecount.manager.who import LARGEST_FORM, Who, form_of, sign_in, visitor_of
 
 
 class SetPasswordView(msgspec.Struct):
@@ -68,6 +68,21 @@ async def take_first(request: Asked, once: FromPath[str]) -> Response[Any]:
 async def take_new(request: Asked, once: FromPath[str]) -> Response[Any]:
     """Set the field `password`, end all sessions of its user, and sign in."""
     return await _take(request, once)
+
+
+@get("/enter/{once:str}", who=Who.ANYONE)
+async def enter(request: Asked, once: FromPath[str]) -> Response[Any]:
+    """Sign in whom the link is for. Who is in already is led on: the link is opened again, or was in another tab."""
+    manager = manager_of(request)
+    if visitor_of(request).user is not None:
+        return see_other("/")
+    try:
+        user = await manager.away(lambda: manager.users.links.enter(once))
+    except LinkGone:
+        return _gone(request)
+    answer = see_other("/")
+    await sign_in(request, answer, user)
+    return answer
 
 
 async def _ask(request: Asked, once: str) -> Response[Any]:
@@ -138,4 +153,4 @@ def _gone(request: Asked) -> Response[Any]:
     return show(request, "used_link.j2", UsedLinkView(text, command), status=410)
 
 
-ROUTES: Final[list[Any]] = [ask_first, ask_new, take_first, take_new]
+ROUTES: Final[list[Any]] = [enter, ask_first, ask_new, take_first, take_new]

@@ -31,6 +31,12 @@
     $$('[data-menu][open]').forEach(m => { if (!m.contains(e.target)) m.open = false; });
   });
   addEventListener('change', e => { const id = e.target.dataset?.show; if (id) document.getElementById(id).type = e.target.checked ? 'text' : 'password'; });
+  addEventListener('change', e => { if (e.target.matches?.('[data-submits]')) e.target.form.requestSubmit(); });
+  // a part that renews itself waits while somebody reads in it by keyboard or has opened something, and while nobody looks
+  addEventListener('htmx:beforeRequest', e => {
+    const part = e.target;
+    if (part.id === 'live' && (document.hidden || part.contains(document.activeElement) || $('details[open]', part))) e.preventDefault();
+  });
   addEventListener('keydown', e => { if (e.key === 'Escape') $$('[data-menu][open]').forEach(m => { m.open = false; $('summary', m).focus(); }); });
 
   const val = c => { const t = c.dataset.v ?? c.textContent.trim(), n = parseFloat(t.replace(/[^\d.-]/g, '')); return /^[^\p{L}]*[\d-]/u.test(t) && !isNaN(n) ? n : t.toLowerCase(); };

@@ -43,11 +43,12 @@ SCHEMA: Final = (
         begun_us integer not null,
         seen_us  integer not null
     )""",
-    # A link without a user is that of the first run: it makes the owner.
+    # A link without a user is that of the first run: it makes the owner. One that enters signs its user in.
     """create table links (
         hash     blob    primary key,
         user     text    references users on delete cascade,
-        until_us integer not null
+        until_us integer not null,
+        enters   integer not null check (enters in (0, 1))
     )""",
     f"pragma user_version = {FORMAT}",
 )

@@ -1,11 +1,11 @@
-"""One-time links: whoever holds one may set a password, once. Their SHA-256 alone is kept."""
+"""One-time links: whoever holds one may set a password, or enter, once. Their SHA-256 alone is kept."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -33,15 +33,18 @@ class Links:
         self._accounts = accounts
         self._now_us = now_us
 
-    def make(self, user: User | None) -> str:
-        """A new link for a user, in place of an older one; for the first run without a user. Returns its secret."""
+    def make(self, user: User | None, *, enters: bool = False) -> str:
+        """A new link for a user, in place of an older one; for the first run without a user. Returns its secret.
+
+        One that `enters` signs the user in as it is opened, and sets no password: the demo's.
+        """
         once = secrets.token_urlsafe(32)
         now_us = self._now_us()
         with self._file.change() as database:
             database.execute("delete from links where user is ? or until_us < ?", (user.id if user else None, now_us))
             database.execute(
-                "insert into links values (?, ?, ?)",
-                (_hash(once), user.id if user else None, now_us + LASTS_S * 1_000_000),
+                "insert into links values (?, ?, ?, ?)",
+                (_hash(once), user.id if user else None, now_us + LASTS_S * 1_000_000, int(enters)),
             )
         return once
 
@@ -55,7 +58,7 @@ class Links:
 
     def look(self, once: str) -> Link:
         """What a link is for. LinkGone when it is for nothing (any more)."""
-        found = self._file.rows("select user from links where hash = ? and until_us >= ?", _hash(once), self._now_us())
+        found = self._rows(once, enters=False)
         if not found:
             raise LinkGone
         (id,) = found[0]
@@ -79,6 +82,22 @@ class Links:
             database.execute("delete from links where hash = ? or user is null", (_hash(once),))
         self._file.forget()
         return user
+
+    def enter(self, once: str) -> User:
+        """Who a link lets in; it ends with this. LinkGone when it is none, or not any more."""
+        with self._file.change() as database:
+            found = self._rows(once, enters=True)
+            user = self._accounts.by_id(found[0][0]) if found else None
+            if user is None:
+                raise LinkGone
+            database.execute("delete from links where hash = ?", (_hash(once),))
+        return user
+
+    def _rows(self, once: str, *, enters: bool) -> list[tuple[Any, ...]]:
+        return self._file.rows(
+            "select user from links where hash = ? and until_us >= ? and enters = ?",
+            _hash(once), self._now_us(), int(enters),
+        )  # fmt: skip
 
 
 def _hash(once: str) -> bytes:

@@ -1,4 +1,5 @@
--- What there is, in one look, which also fixes the moment that the answer speaks of: the last sequence number of each door. It
+-- What there is, in one look, which also fixes the moment that the answer speaks of, where none is given: the last sequence
+-- number of each door. It
 -- tells which stages are needed, and gives the sums of the copies in the range of event times, which are already the sums
 -- of the actions where each copy is an action of its own.
 select
@@ -22,5 +23,6 @@ from
         event_time_ms >= {since_ms:Int64} and event_time_ms < {until_ms:Int64} as in_range
     from copies
     where dataset = {dataset:String} and ({all_names:UInt8} or event_name in {names:Array(String)})
+        and (not {at_moment:UInt8} or seq < transform(door, {doors:Array(String)}, {seqs:Array(UInt64)}, toUInt64(0)))
 )
 group by event_name, source, bare, marks, currency, valued, door

@@ -14,19 +14,21 @@ from litestar import Litestar, Request, Response, get, post
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, NotFoundException
 
-from truecount.context import AsgiContext, Context, current
+from truecount.context import AsgiContext, Context, current, read_cookies
 from truecount.simulate.books import Beside
 from truecount.simulate.site import shelf
 from truecount.simulate.site.asks import ASKS, BY_SLUG, CAFES
 from truecount.simulate.site.reports import LATE_S, Outbox, Told
-from truecount.simulate.site.till import Lab, Order, Till, Visitor
+from truecount.simulate.site.till import PERSON, Checkout, Lab, Order, Till, Visitor
 
 HERE: Final = Path(__file__).parent
 COOKIE: Final = "bb"
+MAX_BODY: Final = 65_536
 BLOCKED: Final = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
 )
 """What a content blocker leaves of the pixel: the browser itself refuses to ask the collector for anything."""
+OPEN: Final = "/checkout/open"
 Asked = Request[Any, Any, Any]
 Answer = Response[Any]
 
@@ -49,9 +51,8 @@ class Site(msgspec.Struct):
 
     def beside(self) -> Beside:
         """What the shop's books know of people who shopped here. From any thread."""
-        orders = list(self.till.orders.values())
-        unsure = sum(order.lab.server == "never" or order.lab.ids != "shared" for order in orders)
-        return Beside(self.pages, len(orders), sum(order.value for order in orders), unsure)
+        sums = self.till.sums
+        return Beside(self.pages, sums.orders, sums.value, sums.unsure)
 
 
 class View:
@@ -59,12 +60,12 @@ class View:
 
     def __init__(self, request: Asked, visitor: Visitor | None = None) -> None:
         self.site: Site = request.app.state.site
-        self.path = request.scope["path"]
-        self._cookie = request.cookies.get(COOKIE, "")
+        # Not by request.cookies, whose unquoting takes the square of a hostile header's length.
+        self._cookie = read_cookies(request.headers.get("cookie", ""), (COOKIE,)).get(COOKIE, "")
         self._found = visitor or self.site.till.visitor(self._cookie)
         self.on_pay_host = _host(request) == urlsplit(self.site.pay).hostname
         if self._found is not None and not self.on_pay_host:
-            self._found.seen = filled(current(), self._found.seen)
+            self._found.seen = seen(self._found)
 
     @property
     def visitor(self) -> Visitor:
@@ -85,14 +86,13 @@ class View:
         text = PAGES.get_template(name).render(
             site=self.site,
             visitor=visitor,
-            here=self.path,
             on_pay_host=self.on_pay_host,
             n_in_cart=sum(visitor.cart.values()),
             user=user if user and visitor.consent == "granted" else None,
             partner=urlsplit(self.site.shop if self.on_pay_host else self.site.pay).hostname,
             **more,
         )
-        return self._signed(Response(text, media_type="text/html; charset=utf-8", status_code=status))
+        return self._signed(Response(text, media_type="text/html", status_code=status))
 
     def go(self, address: str) -> Answer:
         return self._signed(Response(b"", status_code=303, headers={"Location": address}))
@@ -146,13 +146,33 @@ PAGES: Final = Environment(
 PAGES.globals.update(rupees=shelf.rupees, shelf=shelf, asks=ASKS)
 
 
-def filled(now: Context, before: Context) -> Context:
-    """A request's context, with the browser's ids of an earlier one where it has none."""
+def seen(visitor: Visitor) -> Context:
+    """The request's context, with the browser's ids of an earlier one where it has none. None of who declined."""
+    now, before = current(), visitor.seen
+    if visitor.consent == "denied":
+        return replace(now, fbp="", fbc="")
     return replace(now, fbp=now.fbp or before.fbp, fbc=now.fbc or before.fbc)
 
 
 def _host(request: Asked) -> str:
     return urlsplit("//" + request.headers.get("host", "")).hostname or ""
+
+
+async def _refuse_others(request: Asked) -> None:
+    """Forms of other sites act for nobody here: their requests bring no cookie, and what they make would take the
+    place of the visitor's own. A browser names the page's origin. On the payment's host the shop's cart alone may say
+    who comes.
+    """
+    if request.method != "POST":
+        return
+    site: Site = request.app.state.site
+    origin = request.headers.get("origin")
+    if request.scope["path"] == OPEN:
+        is_ours = origin == site.shop
+    else:
+        is_ours = origin in (None, site.pay if _host(request) == urlsplit(site.pay).hostname else site.shop)
+    if not is_ours:
+        raise HTTPException(status_code=403, detail="That did not come from a page of ours.")
 
 
 async def _form(request: Asked) -> dict[str, str]:
@@ -245,8 +265,8 @@ async def thanks(request: Asked) -> Answer:
 async def cart(request: Asked) -> Answer:
     view = View(request)
     lines = view.visitor.cart
-    token = view.site.till.begin(view.visitor).token if lines else ""
-    return view.page("cart.html", lines=_lines(lines), about=shelf.about(lines), token=token)
+    handle = view.site.till.handle(view.visitor) if lines else ""
+    return view.page("cart.html", lines=_lines(lines), about=shelf.about(lines), opens=OPEN, handle=handle)
 
 
 @post("/cart")
@@ -254,16 +274,17 @@ async def put_into_cart(request: Asked) -> Answer:
     said = await _form(request)
     view = View(request)
     sku, count = said.get("sku", ""), _whole(said.get("count", "1"))
-    if sku not in shelf.BY_SKU or count is None:
+    if sku not in shelf.BY_SKU or count is None or not (count or said.get("set")):
         raise HTTPException(status_code=400, detail="There is no such bag on our shelf.")
     lines = view.known().cart
-    wanted = count if said.get("set") else lines.get(sku, 0) + count
+    before = lines.get(sku, 0)
+    wanted = min(count if said.get("set") else before + count, shelf.MAX_OF_ONE)
     if wanted > 0:
-        lines[sku] = min(wanted, shelf.MAX_OF_ONE)
+        lines[sku] = wanted
     else:
         lines.pop(sku, None)
-    if not said.get("set"):
-        view.tell("AddToCart", said.get("event_id", ""), current(), {}, shelf.about({sku: count}))
+    if not said.get("set") and wanted > before:
+        view.tell("AddToCart", said.get("event_id", ""), current(), {}, shelf.about({sku: wanted - before}))
     return view.go("/cart")
 
 
@@ -278,56 +299,69 @@ async def wish(request: Asked) -> Answer:
     return view.go(f"/beans/{shelf.BY_SKU[sku][0].slug}?wished=1")
 
 
-@post("/checkout/{token:str}/open")
+@post(OPEN)
 async def open_checkout(request: Asked) -> Answer:
-    """The cart's button leads here, on the other host. The query goes on: it may carry what the shop hands over."""
-    token = request.path_params["token"]
-    site: Site = request.app.state.site
-    checkout = site.till.checkout(token)
-    if checkout is None:
-        return View(request).go(f"{site.shop}/cart")
+    """The cart's button leads here, on the other host, where nobody is known yet: the form's handle says who comes.
+    It works once, so no copy of it makes anybody else that visitor; who sends it again has the first time's cookie. The
+    query goes on: it may carry what the shop hands over.
+    """
     said = await _form(request)
-    view = View(request, checkout.visitor)
-    if checkout.order is None:
-        checkout.lines = dict(checkout.visitor.cart)
-        if not checkout.lines:
-            return view.go(f"{site.shop}/cart")
-        # As the shop's own host saw the visitor: this host's cookies are not there yet.
-        view.tell("InitiateCheckout", said.get("event_id", ""), checkout.visitor.seen, {}, shelf.about(checkout.lines))
-    query = request.scope["query_string"].decode("latin-1")
-    return view.go(f"/checkout/{token}" + (f"?{query}" if query else ""))
-
-
-@get("/checkout/{token:str}")
-async def show_checkout(request: Asked) -> Answer:
-    token = request.path_params["token"]
     site: Site = request.app.state.site
-    checkout = site.till.checkout(token)
-    if checkout is None or not checkout.lines:
-        return View(request).go(f"{site.shop}/cart")
-    view = View(request, checkout.visitor)
-    if checkout.order is not None:
-        return view.go(f"/thank-you/{checkout.order.id}")
+    visitor = site.till.opened(said.get("handle", ""))
+    view = View(request, visitor)
+    if visitor is not None and (checkout := site.till.begin(visitor)) is not None:
+        # As the shop's own host saw the visitor: this host's cookies are not there yet.
+        view.tell("InitiateCheckout", said.get("event_id", ""), visitor.seen, {}, shelf.about(checkout.lines))
+    query = request.scope["query_string"].decode("latin-1")
+    return view.go("/checkout" + (f"?{query}" if query else ""))
+
+
+@get("/checkout")
+async def show_checkout(request: Asked) -> Answer:
+    """No address says whose checkout it is, the cookie does: a link that is passed on shows nobody's."""
+    view = View(request)
+    if view.visitor.checkout is None:
+        return _instead_of_checkout(view)
+    return _checkout(view, view.visitor.checkout, {})
+
+
+@post("/checkout")
+async def pay(request: Asked) -> Answer:
+    """Pay what the page showed. Where that was paid before, in whatever tab, it is that order; where another cart was
+    opened since, the person is asked again.
+    """
+    said = await _form(request)
+    view = View(request)
+    visitor, till = view.visitor, view.site.till
+    shown = till.checkout(said.get("checkout", ""), visitor)
+    if shown is None or (shown.order is None and shown is not visitor.checkout):
+        if visitor.checkout is None:
+            return _instead_of_checkout(view)
+        return _checkout(view, visitor.checkout, said, is_new=True)
+    order, is_new = till.pay(shown, shelf.total(shown.lines), seen(visitor).dumps(), said)
+    if is_new:
+        _report_order(view.site, order)
+    return view.go(f"/thank-you/{order.id}")
+
+
+def _checkout(view: View, checkout: Checkout, said: dict[str, str], *, is_new: bool = False) -> Answer:
+    """The page that asks for a person's data; `said` is what was typed already."""
     return view.page(
-        "checkout.html", checkout=checkout, lines=_lines(checkout.lines), about=shelf.about(checkout.lines)
+        "checkout.html",
+        checkout=checkout,
+        lines=_lines(checkout.lines),
+        about=shelf.about(checkout.lines),
+        said={name: said.get(name, "") for name in PERSON},
+        is_new=is_new,
     )
 
 
-@post("/checkout/{token:str}")
-async def pay(request: Asked) -> Answer:
-    token = request.path_params["token"]
-    site: Site = request.app.state.site
-    checkout = site.till.checkout(token)
-    if checkout is None or not checkout.lines:
-        return View(request).go(f"{site.shop}/cart")
-    said = await _form(request)
-    view = View(request, checkout.visitor)
-    value = shelf.total(checkout.lines)
-    tracking = filled(current(), checkout.visitor.seen).dumps()
-    order, is_new = site.till.pay(checkout, value, tracking, said)
-    if is_new:
-        _report_order(site, order)
-    return view.go(f"/thank-you/{order.id}")
+def _instead_of_checkout(view: View) -> Answer:
+    """Where nothing is to be paid: the order, where it was just paid, or the shop's cart."""
+    order = view.visitor.order
+    if order is not None and order.id in view.site.till.orders and not view.visitor.cart:
+        return view.go(f"/thank-you/{order.id}")
+    return view.go(f"{view.site.shop}/cart")
 
 
 def _report_order(site: Site, order: Order) -> None:
@@ -358,7 +392,10 @@ async def consent(request: Asked) -> Answer:
     said = (await _form(request)).get("consent", "")
     view = View(request)
     if said in ("granted", "denied"):
-        view.known().consent = said  # type: ignore[assignment]
+        visitor = view.known()
+        visitor.consent = said  # type: ignore[assignment]
+        if said == "denied":
+            visitor.seen = replace(visitor.seen, fbp="", fbc="")
     return view.go(_back(request))
 
 
@@ -400,7 +437,10 @@ def _whole(text: str) -> int | None:
 
 def _back(request: Asked) -> str:
     """The page of this site that a form was on."""
-    came = urlsplit(request.headers.get("referer", ""))
+    try:
+        came = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return "/"
     if came.netloc != request.headers.get("host"):
         return "/"
     return "/" + quote(came.path.lstrip("/"), safe="/%") + (f"?{came.query}" if came.query else "")
@@ -451,12 +491,16 @@ def application(site: Site) -> Any:
         exception_handlers={Exception: _sorry, HTTPException: _sorry},
         openapi_config=None,
         logging_config=None,
+        before_request=_refuse_others,
+        request_max_body_size=MAX_BODY,
     )
     return AsgiContext(_Hosts(pages, site))
 
 
 class _Hosts:
-    """Sends who is on the wrong host to the right one: the checkout is the payment service's, all else the shop's."""
+    """Sends who is on the wrong host to the right one: the checkout is the payment service's, all else the shop's.
+    Answers HEAD as GET, without the body.
+    """
 
     def __init__(self, app: Any, site: Site) -> None:
         self._app = app
@@ -466,9 +510,9 @@ class _Hosts:
         if scope["type"] == "http":
             host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").lower()
             path = scope["path"]
-            if path.startswith(("/checkout/", "/thank-you/")):
+            if f"{path}/".startswith(("/checkout/", "/thank-you/")):
                 right = self._pay
-            elif path.startswith(("/static/", "/consent")):
+            elif f"{path}/".startswith(("/static/", "/consent/")):
                 right = self._pay if host == urlsplit(self._pay).netloc else self._shop
             else:
                 right = self._shop
@@ -479,4 +523,13 @@ class _Hosts:
                 await send({"type": "http.response.start", "status": 307, "headers": head})
                 await send({"type": "http.response.body", "body": b""})
                 return
+            if scope["method"] == "HEAD":
+                scope, send = {**scope, "method": "GET"}, _bodiless(send)
         await self._app(scope, receive, send)
+
+
+def _bodiless(send: Any) -> Any:
+    async def sent(message: Any) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return sent

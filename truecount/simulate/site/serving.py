@@ -38,11 +38,12 @@ def serving_site(bound: socket.socket, dataset: str, collector: str, ask: str) -
     by `site.outbox.close()` or at the end.
     """
     port = bound.getsockname()[1]
+    at = "" if port == 80 else f":{port}"  # as browsers name it
     site = Site(
         dataset=dataset,
         collector=collector,
-        shop=f"http://{SHOP}:{port}",
-        pay=f"http://{PAY}:{port}",
+        shop=f"http://{SHOP}{at}",
+        pay=f"http://{PAY}{at}",
         ask=ask,
         till=Till(),
         outbox=Outbox(dataset),

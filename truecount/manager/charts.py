@@ -1,0 +1,158 @@
+"""Where the bars of a chart stand: all that a template needs to draw it as SVG, in percent across and pixels up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from typing import Final
+
+from truecount.manager.formats import Formats
+from truecount.measure.forms import time_of_ms
+
+HEIGHT: Final = 200
+DOORS: Final = ("both", "server", "browser")
+"""From the bottom up, always in this order."""
+LABELS: Final = 8
+"""Labels under a chart at most."""
+
+
+@dataclass
+class Bar:
+    """Actions of one bucket."""
+
+    since: str
+    until: str
+    both: int
+    server: int
+    browser: int
+    href: str
+    label: str
+    """When it is, in words."""
+    is_so_far: bool
+    """Whether it still fills."""
+    x: str = ""
+    w: str = ""
+    hx: str = ""
+    hw: str = ""
+    segments: list[tuple[str, str, str]] = field(default_factory=list)
+    """Door, y and height."""
+
+    @property
+    def n(self) -> int:
+        return self.both + self.server + self.browser
+
+
+@dataclass
+class Chart:
+    bars: list[Bar]
+    top: int
+    grid: list[tuple[int, str]]
+    """Number and y of each line; the axis first."""
+    labels: list[tuple[str, str]]
+    """x and text."""
+    step: str
+    """What one bar is, in words: "3 hours a bar"."""
+    height: int = HEIGHT
+
+    @property
+    def n(self) -> int:
+        return sum(bar.n for bar in self.bars)
+
+
+def chart(
+    edges: Sequence[int],
+    counts: dict[int, tuple[int, int, int]],
+    formats: Formats,
+    href: Callable[[int, int], str],
+    until_ms: int,
+    step_s: int,
+) -> Chart:
+    """Lay out bars between `edges` (ms). `counts` has (both, server only, browser only) by a bar's beginning; `href`
+    gives the address of what is behind a bar; a bar that ends after `until_ms` still fills.
+    """
+    n_bars = len(edges) - 1
+    width = 100 / n_bars
+    top = top_of(max((sum(three) for three in counts.values()), default=0))
+    bars = []
+    for at, (since_ms, end_ms) in enumerate(pairwise(edges)):
+        both, server, browser = counts.get(since_ms, (0, 0, 0))
+        bar = Bar(
+            since=time_of_ms(since_ms),
+            until=time_of_ms(end_ms),
+            both=both,
+            server=server,
+            browser=browser,
+            href=href(since_ms, end_ms),
+            label=span_label(formats, since_ms, end_ms, step_s),
+            is_so_far=end_ms > until_ms,
+            hx=f"{at * width:.3f}",
+            hw=f"{width:.3f}",
+            x=f"{(at + 0.1) * width:.3f}",
+            w=f"{0.8 * width:.3f}",
+        )
+        y = float(HEIGHT)
+        for door, n in zip(DOORS, (both, server, browser), strict=True):
+            if n:
+                height = n / top * HEIGHT
+                y -= height
+                gap = 1.0 if y + height < HEIGHT and height > 2 else 0.0  # a seam between neighbours
+                bar.segments.append((door, f"{y:.1f}", f"{height - gap:.1f}"))
+        bars.append(bar)
+    return Chart(
+        bars=bars,
+        top=top,
+        grid=[(n, f"{HEIGHT - n / top * HEIGHT:.1f}") for n in (0, top // 2, top)],
+        labels=_labels(edges, formats, width),
+        step=step_words(step_s),
+    )
+
+
+def top_of(most: int) -> int:
+    """The round, even number at or above the highest bar."""
+    ten = 1
+    while True:
+        for factor in (2, 4, 6, 8) if ten == 1 else (1, 2, 3, 4, 5, 6, 8):
+            if ten * factor >= most:
+                return ten * factor
+        ten *= 10
+
+
+def step_words(step_s: int) -> str:
+    for unit, word in ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        if step_s % unit == 0:
+            n = step_s // unit
+            return f"{'a' if n > 1 or word != 'hour' else 'an'} {word} a bar" if n == 1 else f"{n} {word}s a bar"
+    raise ValueError(step_s)
+
+
+def span_label(formats: Formats, since_ms: int, end_ms: int, step_s: int) -> str:
+    """When a bar is: "24 Nov 12:00 to 15:00", "24 Nov", "18 to 24 Nov"."""
+    first, last = formats.local(time_of_ms(since_ms)), formats.local(time_of_ms(end_ms))
+    day = f"{first.day} {first:%b}"
+    if step_s < 86_400:
+        clock = "%H:%M" if step_s >= 60 else "%H:%M:%S"
+        return f"{day} {first.strftime(clock)} to {last.strftime(clock)}"
+    if step_s == 86_400:
+        return f"{first:%a} {day}"
+    final = formats.local(time_of_ms(end_ms - 1))
+    return f"{day} to {final.day} {final:%b}"
+
+
+def _labels(edges: Sequence[int], formats: Formats, width: float) -> list[tuple[str, str]]:
+    """At most LABELS, at beginnings of bars; days where there is more than one, else hours."""
+    moments = [formats.local(time_of_ms(edge)) for edge in edges[:-1]]
+    days = [at for at, moment in enumerate(moments) if at == 0 or moment.date() != moments[at - 1].date()]
+    by_day = len(days) > 2
+    places = days if by_day else list(range(len(moments)))
+    if by_day and moments[0].time() != datetime.min.time() and len(places) > 2:
+        places = places[1:]
+    every = -(-len(places) // LABELS)
+    texts = []
+    for at in places[::every]:
+        moment = moments[at]
+        clock = moment.strftime("%H:%M" if edges[1] - edges[0] >= 60_000 else "%H:%M:%S")
+        text = (f"{moment.day} {moment:%b}" if every > 1 else f"{moment:%a} {moment.day}") if by_day else clock
+        texts.append((f"{at * width + 0.3:.3f}", text))
+    return texts

@@ -1,0 +1,56 @@
+"""Answers that are kept for a moment, so that many viewers of one page are one question to the store."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, Final, TypeVar, cast
+
+SHORTEST_S: Final = 1.0
+"""How long an answer is kept at least."""
+TIMES: Final = 3.0
+"""An answer that took long is kept for this many times as long: the store never works for pages alone."""
+MOST: Final = 256
+"""Answers that are kept."""
+T = TypeVar("T")
+
+
+class Kept:
+    """Answers by key. One question is under way at a time for a key; who comes meanwhile waits for its answer."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._found: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
+        """Key -> (good until, answer)."""
+        self._under_way: dict[Hashable, asyncio.Task[Any]] = {}
+
+    async def get(
+        self, key: Hashable, make: Callable[[], Awaitable[T]], *, keep: Callable[[T], bool] = lambda _: True
+    ) -> T:
+        """The answer for a key: one that is kept, one that is being made, or a new one.
+
+        `keep` says whether an answer may be kept: a failure should be asked again. An error is raised for all who wait.
+        """
+        held = self._found.get(key)
+        if held is not None and self._clock() < held[0]:
+            return cast("T", held[1])
+        task = self._under_way.get(key)
+        if task is None:
+            task = asyncio.create_task(self._make(key, make, keep))
+            self._under_way[key] = task
+            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+        # One viewer who leaves does not take the answer from the others.
+        return cast("T", await asyncio.shield(task))
+
+    async def _make(self, key: Hashable, make: Callable[[], Awaitable[T]], keep: Callable[[T], bool]) -> T:
+        began = self._clock()
+        made = await make()
+        now = self._clock()
+        if keep(made):
+            self._found[key] = (now + max(SHORTEST_S, TIMES * (now - began)), made)
+            self._found.move_to_end(key)
+            while len(self._found) > MOST:
+                self._found.popitem(last=False)
+        return made

@@ -1,0 +1,138 @@
+"""/d/{dataset}: the overview."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from litestar import Response, get
+from litestar.params import FromPath, FromQuery
+
+from truecount.manager.boxes import Box, ask
+from truecount.manager.charts import Chart, chart
+from truecount.manager.formats import Formats
+from truecount.manager.nav import dataset_path
+from truecount.manager.pages import formats_of, show
+from truecount.manager.ranges import PRESETS, Period, period_of, usual
+from truecount.manager.shared import Asked, TableFormat, manager_of
+from truecount.manager.views import overview as view
+from truecount.manager.web import csv_answer, gives, wants_csv
+from truecount.manager.who import Who
+from truecount.measure.buckets import Bucket
+from truecount.measure.forms import time_of_ms
+
+COLUMNS: Final = (
+    "event_name", "copies", "actions", "both", "browser_only", "server_only", "left_out", "limited", "refused",
+    "value", "currency", "first_time", "last_time",
+)  # fmt: skip
+
+
+@get(
+    "/d/{dataset:str}",
+    who=Who.USER,
+    responses=gives(view.OverviewView, "Counts of a period and the one before, one event over time, coverage of keys."),
+)
+async def overview(
+    request: Asked,
+    dataset: FromPath[str],
+    since: FromQuery[str | None] = None,
+    until: FromQuery[str | None] = None,
+    event: FromQuery[str | None] = None,
+    format: TableFormat = None,
+) -> Response[Any]:
+    """How many were there really, who reported them, and what they are worth.
+
+    `since` is a length (24h, 7d) or a date, `until` a date; `event` chooses what the answer and the chart are about.
+    """
+    manager = manager_of(request)
+    found = manager.dataset(dataset)
+    zone = found.settings.time_zone
+    period = period_of(since or usual(found.created_us), until, zone)
+    place = (dataset, found.settings, period.since, period.until)
+    counts: Box[view.Counts] = await manager.kept.get(
+        ("overview", "counts", *place, event),
+        lambda: _one(manager, lambda store: view.counts(store, found, period, event)),
+        keep=lambda box: box.is_there,
+    )
+    name = counts.data.event_name if counts.data else view.hero_of((), event)
+    if wants_csv(request):
+        return _file(counts)
+    covered = await manager.kept.get(
+        ("overview", "coverage", *place),
+        lambda: _one(manager, lambda store: view.covered(store, found, period)),
+        keep=lambda box: box.is_there,
+    )
+    formats = formats_of(request, zone)
+    return show(
+        request,
+        "overview.j2",
+        view.overview(period, counts, covered),
+        here="overview",
+        dataset=dataset,
+        period=period,
+        presets=PRESETS,
+        name=name,
+        links=Links(dataset, period),
+        chart=_chart(dataset, period, name, counts.data.buckets, formats) if counts.data else None,
+        row_of=view.row_of,
+    )
+
+
+async def _one(manager: Any, question: Any) -> Box[Any]:
+    return (await ask(manager, {"it": question}))["it"]
+
+
+def _chart(dataset: str, period: Period, name: str, bars: Sequence[Bucket], formats: Formats) -> Chart:
+    edges = period.edges()
+    first = time_of_ms(max(edges[0], period.since_ms))
+    counts: dict[str, tuple[int, int, int]] = {bar.since: (bar.both, bar.server_only, bar.browser_only) for bar in bars}
+    by_edge = {edge: counts[iso] for edge in edges if (iso := time_of_ms(edge)) in counts}
+    if first in counts:
+        by_edge[edges[0]] = counts[first]
+
+    def href(since_ms: int, until_ms: int) -> str:
+        since, until = max(since_ms, period.since_ms), min(until_ms, period.until_ms)
+        query = {"event": name, "since": time_of_ms(since), "until": time_of_ms(until)}
+        return dataset_path(dataset, "/actions?" + urlencode(query))
+
+    return chart(edges, by_edge, formats, href, period.until_ms, period.step_s)
+
+
+class Links:
+    """Addresses of what is behind the numbers of this page."""
+
+    def __init__(self, dataset: str, period: Period) -> None:
+        self._dataset, self._period = dataset, period
+
+    def actions(self, event: str = "", **more: str) -> str:
+        """The actions of an event, or of all, in the page's period."""
+        query = {**({"event": event} if event else {}), **self._period.query, **more}
+        return dataset_path(self._dataset, "/actions?" + urlencode(query))
+
+    def doors(self, event: str) -> dict[str, str]:
+        return {door: self.actions(event, door=door) for door in ("both", "server_only", "browser_only")}
+
+    def event(self, name: str) -> str:
+        return dataset_path(self._dataset, "/event?" + urlencode({"name": name, **self._period.query}))
+
+    def here(self, **changes: str) -> str:
+        """This page with another choice."""
+        query = {**self._period.query, **changes}
+        return dataset_path(self._dataset, "?" + urlencode(query))
+
+    def preset(self, since: str, event: str) -> str:
+        return dataset_path(self._dataset, "?" + urlencode({"since": since, "event": event}))
+
+
+def _file(counts: Box[view.Counts]) -> Response[bytes]:
+    rows = []
+    for row in counts.data.now if counts.data else ():
+        numbers = [getattr(row, name) for name in COLUMNS[1:9]]
+        for currency, value in [*row.value.items()] or [("", "")]:
+            rows.append([row.event_name, *numbers, value, currency, row.first_time, row.last_time])
+            numbers = [""] * len(numbers)  # a second currency is a row of its own, and counts nothing again
+    return csv_answer("events", COLUMNS, rows)
+
+
+ROUTES: Final[list[Any]] = [overview]

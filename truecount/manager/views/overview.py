@@ -1,0 +1,123 @@
+"""Overview: how many were there really, who reported them, and what they are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from truecount.datasets import Dataset
+from truecount.manager.boxes import Box
+from truecount.manager.ranges import Period
+from truecount.measure.buckets import Bucket, buckets
+from truecount.measure.coverage import Coverage, coverage
+from truecount.measure.events import EventCounts, events
+from truecount.measure.forms import time_of_ms
+from truecount.resolve.actions import Moment, moment_of
+from truecount.resolve.scratch import Sql
+
+NEARNESS: Final = (
+    "Purchase",
+    "Subscribe",
+    "StartTrial",
+    "Donate",
+    "AddPaymentInfo",
+    "InitiateCheckout",
+    "Schedule",
+    "SubmitApplication",
+    "Lead",
+    "CompleteRegistration",
+    "AddToCart",
+    "AddToWishlist",
+    "CustomizeProduct",
+    "Contact",
+    "FindLocation",
+    "Search",
+    "ViewContent",
+    "PageView",
+)
+"""Standard events by nearness to the sale; all others stand behind them by name."""
+HERO: Final = "Purchase"
+
+
+class Counts(msgspec.Struct):
+    """The events of a period, and of the one before it, and one of them over time: all of one moment."""
+
+    now: list[EventCounts]
+    before: list[EventCounts]
+    has_before: bool
+    event_name: str
+    """The event that the answer is about: the chosen one, else Purchase, else the one of most actions."""
+    buckets: list[Bucket]
+    """Of that event."""
+
+
+class OverviewView(msgspec.Struct, kw_only=True):
+    """The page Overview of a dataset. Times are UTC; bars are of `event_name`."""
+
+    since: str
+    until: str
+    time_zone: str
+    step_s: int
+    counts: Box[Counts]
+    coverage: Box[list[Coverage]]
+
+
+def counts(store: Sql, dataset: Dataset, period: Period, chosen: str | None) -> Counts:
+    """`events` of the period, and of the one before where the dataset was there already, and bars of one event."""
+    moment = moment_of(store, dataset)
+    now = events(store, dataset, period.since_ms * 1000, period.until_ms * 1000, moment)
+    first_ms, last_ms = period.before()
+    before = events(store, dataset, first_ms * 1000, last_ms * 1000, moment)
+    has_before = bool(before) or dataset.created_us // 1000 < last_ms  # what was imported is older than its dataset
+    name = hero_of(now, chosen)
+    return Counts(in_order(now), in_order(before), has_before, name, bars(store, dataset, period, name, moment))
+
+
+def in_order(rows: Sequence[EventCounts]) -> list[EventCounts]:
+    place = {name: at for at, name in enumerate(NEARNESS)}
+    return sorted(rows, key=lambda row: (place.get(row.event_name, len(place)), row.event_name))
+
+
+def hero_of(rows: Sequence[EventCounts], chosen: str | None) -> str:
+    """Which event the answer is about."""
+    if chosen:
+        return chosen
+    names = [row.event_name for row in rows if row.actions]
+    if HERO in names or not names:
+        return HERO
+    worth = max(rows, key=lambda row: (max(map(Decimal, row.value.values()), default=Decimal(0)), row.actions))
+    return worth.event_name
+
+
+def bars(store: Sql, dataset: Dataset, period: Period, name: str, moment: Moment) -> list[Bucket]:
+    """Actions of one event in the bars of the period. The first and the last hold what lies in the period alone."""
+    edges = period.edges()
+    edges = [max(edges[0], period.since_ms), *edges[1:-1], min(edges[-1], period.until_ms)]
+    return buckets(store, dataset, sorted(set(edges)), [name], moment)
+
+
+def covered(store: Sql, dataset: Dataset, period: Period) -> list[Coverage]:
+    return coverage(store, dataset, period.since_ms, period.until_ms)
+
+
+def row_of(rows: Sequence[EventCounts], name: str) -> EventCounts:
+    """One event's counts; zeros where it is not there."""
+    return next((row for row in rows if row.event_name == name), EventCounts(event_name=name))
+
+
+def overview(
+    period: Period,
+    found: Box[Counts],
+    covered: Box[list[Coverage]],
+) -> OverviewView:
+    return OverviewView(
+        since=time_of_ms(period.since_ms),
+        until=time_of_ms(period.until_ms),
+        time_zone=period.zone,
+        step_s=period.step_s,
+        counts=found,
+        coverage=covered,
+    )
