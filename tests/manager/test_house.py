@@ -66,7 +66,6 @@ HOUSE: dict[tuple[str, str], Who] = {
             ("PATCH", "datasets/{id:str}"),
             ("DELETE", "datasets/{id:str}"),
             ("GET", "datasets/{id:str}/events"),
-            ("GET", "datasets/{id:str}/findings"),
             ("GET", "datasets/{id:str}/refused"),
             ("GET", "datasets/{id:str}/outcomes"),
             ("GET", "datasets/{id:str}/explain"),
