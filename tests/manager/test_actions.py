@@ -110,6 +110,9 @@ def test_dates_include_both_ends(guest: Guest, shop: Shop) -> None:
     found = guest.json(f"/d/{shop.id}/actions?event=Purchase&since={today}&until={today}")
     assert found["listing"]["data"]["actions"] == 4 or time.gmtime().tm_hour == 0
     assert "Both days are included" in guest.page(f"/d/{shop.id}/actions?since={today}&until={today}")
+    text = words_of(guest.page(f"/d/{shop.id}/actions?since=2024-01-01T10:00:00Z&until=2024-01-01T11:00:00Z"))
+    assert "from 1 Jan 2024 10:00:00 to 1 Jan 2024 11:00:00 , UTC" in text
+    assert "Asked for: actions from 1 Jan 2024 10:00:00" in text
     assert "from 1 Jan 2024 to 31 Jan 2024" in words_of(
         guest.page(f"/d/{shop.id}/actions?since=2024-01-01&until=2024-01-31")
     )
@@ -122,6 +125,7 @@ def test_dates_include_both_ends(guest: Guest, shop: Shop) -> None:
         ("rule=magic", "rule = 'magic': wanted one of first_received"),
         ("outcome=lost", "outcome = 'lost': wanted one of refused, withheld, set_aside"),
         ("since=yesterday", "wanted a length as in 24h or 7d, or a date"),
+        ("since=0001-01-01T00:00:00Z&until=0001-01-02T00:00:00Z", "wanted a moment as in"),
         ("since=7d&until=2026-11-01", "leave it out beside a length"),
         ("after=x", "`after` names a row at the edge of a page"),
         ("before=1.zz", "`before` names a row at the edge of a page"),

@@ -145,7 +145,9 @@ def test_role_by_route(house: House, visitors: dict[str, Visitor], who: str, met
     allowed = HOUSE[method, path]
     visitor = visitors[who]
     static = static_files.address("icon.svg").rpartition("/")[2]
-    address = re.sub(r"\{(\w+):str\}", lambda found: {"dataset": "77", "name": static}.get(found[1], "77"), path)
+    address = re.sub(
+        r"\{(\w+):(?:str|path)\}", lambda found: {"dataset": "77", "name": static}.get(found[1], "77"), path
+    )
     if method == "GET":
         answer = visitor.get(address)
     elif method == "POST":
@@ -350,7 +352,7 @@ def test_an_error_has_a_twin_too(house: House, path: str, status: int) -> None:
 def test_the_document_of_the_api_tells_all_twins(owner: Visitor) -> None:
     told = owner.json("/api/openapi.json")
     found = {(method.upper(), path) for path, item in told["paths"].items() for method in item}
-    plain = {(method, re.sub(r":str", "", path)) for method, path in HOUSE}
+    plain = {(method, re.sub(r":(str|path)", "", path)) for method, path in HOUSE}
     others = {
         *("/healthz", "/readyz", "/metrics", "/static/{name}", "/api", "/api/openapi.json"),
         *(path for _, path in plain if path.startswith("/api/")),

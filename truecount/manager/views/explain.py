@@ -92,6 +92,15 @@ class Why(msgspec.Struct, kw_only=True):
     text: str
 
 
+class Column(msgspec.Struct, kw_only=True):
+    """One of the copies that stand side by side."""
+
+    side: str
+    name: str
+    title: str
+    """With what became of it."""
+
+
 class FieldRow(msgspec.Struct, kw_only=True):
     """One field of the copies side by side. A value is null where it was not sent."""
 
@@ -112,7 +121,7 @@ class ExplainView(Explained, kw_only=True):
     removed_copies: int
     why: list[Why]
     lanes: list[Lane]
-    columns: list[str]
+    columns: list[Column]
     fields: list[FieldRow]
 
 
@@ -153,7 +162,9 @@ def explain_view(found: Explained) -> ExplainView:
         removed_copies=max(len(counted) - max(len(sides), 1), 0),
         why=_why(found, counted),
         lanes=_lanes(found.copies),
-        columns=[f"{_called(copy)}, {_verdict(copy)}" for copy in chosen],
+        columns=[
+            Column(side=_side(copy), name=_called(copy), title=f"{_called(copy)}, {_verdict(copy)}") for copy in chosen
+        ],
         fields=_fields(chosen),
     )
 
@@ -268,8 +279,8 @@ def _why(found: Explained, counted: Sequence[ExplainedCopy]) -> list[Why]:
             )
             lines.append(Why(label="Also removed", rule=copies[-1].rule or copies[1].rule, text=text))
     if found.amended:
-        text = "An amendment (AppendValue) changed it after the copies came."
-        lines.append(Why(label="Value", rule=None, text=text))
+        text = "An AppendValue event changed the value after the copies came."
+        lines.append(Why(label="Amended", rule=None, text=text))
     return lines
 
 
@@ -316,7 +327,9 @@ def _facts(copy: ExplainedCopy) -> list[tuple[str, str]]:
 def _door(copy: ExplainedCopy) -> str:
     if "imported" in copy.marks:
         return "from an import"
-    return "at the browser door" if copy.source == "browser" else f"at the server door, from {_name(copy)}"
+    if copy.source in ("browser", "server"):
+        return f"at the {copy.source} door"
+    return f"at the server door, from {_name(copy)}"
 
 
 # Side by side
