@@ -168,6 +168,16 @@ def test_more_than_a_page_is_walked_through_without_a_gap_or_a_row_twice_and_bac
     assert [row["event_id"] for row in rows] == ids
 
 
+def test_a_file_holds_a_thousand_actions(guest: Guest, system: System) -> None:
+    shop = system.create("Thousand")
+    for at in range(0, 1100, 100):
+        assert system.post_events(shop, [purchase(f"order-{n}") for n in range(at, at + 100)]).status == 200
+    wait_copies(system, shop, 1100)
+    rows = list(csv.DictReader(io.StringIO(guest.get(f"/d/{shop.id}/actions?format=csv").text)))
+    assert len({row["event_id"] for row in rows}) == len(rows) == 1000
+    assert {row["copies"] for row in rows} == {"1"} and all(row["offset"] for row in rows)
+
+
 def test_the_file_has_exact_decimals_utc_and_no_formula(guest: Guest, system: System) -> None:
     shop = system.create("Formulas")
     for id in HARM:

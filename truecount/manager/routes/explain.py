@@ -66,8 +66,8 @@ async def _answer(request: Asked, id: str, search: view.Search) -> Response[Any]
     manager = manager_of(request)
     dataset = manager.dataset(id)
 
-    def without(error: str | None = None, status: int = 200, is_failure: bool = False) -> Response[Any]:
-        shown = view.SearchView(dataset=id, search=search, error=error, is_failure=is_failure)
+    def without(error: str | None = None, status: int = 200) -> Response[Any]:
+        shown = view.SearchView(dataset=id, search=search, error=error, is_unknown=status == 404)
         return show(request, "explain_search.j2", shown, here="actions", dataset=id, status=status)
 
     if not search.by:
@@ -85,7 +85,7 @@ async def _answer(request: Asked, id: str, search: view.Search) -> Response[Any]
         )
     )["it"]
     if not box.is_there:
-        return without(box.problem, 503 if wants_json(request) else 200, is_failure=True)
+        return without(box.problem, 503 if wants_json(request) else 200)
     if box.data is None:
         (by, text), *_ = search.by.items()
         return without(view.unknown(search.event, by, text), 404)

@@ -62,8 +62,8 @@ class SearchView(msgspec.Struct, kw_only=True):
     dataset: str
     search: Search
     error: str | None = None
-    is_failure: bool = False
-    """Whether the store did not answer: then nothing is known of what was asked for."""
+    is_unknown: bool = False
+    """Whether there is no such action; else it could not be asked for, or the store did not answer."""
 
 
 class Lane(msgspec.Struct, kw_only=True):
@@ -142,7 +142,7 @@ _KEYS: Final = {
 
 def unknown(event: str, by: str, text: str) -> str:
     """What is said where nothing is found."""
-    shown = "" if by in ("em", "external_id") else f" {text[:60]}{'…' if len(text) > 60 else ''}"
+    shown = "" if by in ("em", "external_id") else f" “{text[:60]}{'…' if len(text) > 60 else ''}”"
     return (
         f"No {event[:60]} here has {_KEYS[by]}{shown}. Ids are compared letter by letter: case, spaces and zeros count."
     )
