@@ -339,8 +339,10 @@ class Local:
         from truecount.measure.diagnostics.findings import findings
 
         dataset = self._dataset(id)
+        with self._open_users() as users:
+            muted = users.mutes.ends_of(id)
         with self._store() as store:
-            return encode(findings(store, dataset, since_us, until_us, now_us))
+            return encode(findings(store, dataset, since_us, until_us, now_us, muted=muted))
 
     def explain(self, id: str, event_name: str, by: dict[str, str], hashes: bool) -> bytes:
         from truecount.manager.answers import encode

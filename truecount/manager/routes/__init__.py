@@ -7,6 +7,8 @@ from typing import Any, Final
 from truecount.manager.routes import (
     browse_api,
     commands,
+    diagnostics,
+    event,
     front,
     health,
     overview,
@@ -23,6 +25,8 @@ PAGES: Final[list[Any]] = [
     *sign_in.ROUTES,
     *set_password.ROUTES,
     *overview.ROUTES,
+    *diagnostics.ROUTES,
+    *event.ROUTES,
     *start.ROUTES,
     *settings.ROUTES,
     *tokens.ROUTES,
