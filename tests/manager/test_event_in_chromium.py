@@ -39,8 +39,8 @@ def sell(system: System, shop: Shop) -> None:
     for at in range(30):
         data: dict[str, Any] = {"value": "899", "currency": "INR", "order_id": f"order-{at}", "content_ids": ["beans"]}
         if at < 24:
-            cd = {f"cd[{name}]": str(value) for name, value in data.items()}
-            system.post_hit(shop, ev="Purchase", eid=f"order-{at}", **cd)
+            cd = {name: str(value) for name, value in data.items()}
+            system.post_hit(shop, ev="Purchase", eid=f"order-{at}", cd=cd)
         if at == 3:
             data["value"] = "undefined"
         if at == 4:
@@ -61,10 +61,10 @@ def test_an_event_and_what_is_to_be_mended_can_be_read_and_muted(browser: Browse
     page.wait_for_url("**/d/*/start")
     shop = Shop(page.url.split("/")[4], page.inner_text(".once pre"))
     sell(system, shop)
-    wait_until(lambda: any(one["event_name"] == LONG for one in system.events(shop)), "the events")
+    wait_until(lambda: LONG in system.events(shop), "the events")
 
     page.goto(f"/d/{shop.id}/event?name=Purchase&since=24h")
-    counts = next(one for one in system.events(shop) if one["event_name"] == "Purchase")
+    counts = system.events(shop)["Purchase"]
     assert (page.inner_text(".count"), counts["actions"]) == ("30", 30)
     assert "56 copies less 26 is 30" in " ".join(page.inner_text("main").split())
     shown(page, "event")
@@ -92,8 +92,7 @@ def test_an_event_and_what_is_to_be_mended_can_be_read_and_muted(browser: Browse
     assert page.inner_text(".problem-card h2") == title and "known" in page.inner_text(".problem-card")
     shown(page, "diagnostics-muted")
     page.click("text=Unmute")
-    page.wait_for_url("**/diagnostics?state=muted")
-    assert "Nothing is muted" in page.inner_text("main")
+    page.wait_for_selector("text=Nothing is muted")
     assert screen.faults() == []
 
     # The same without scripts.
