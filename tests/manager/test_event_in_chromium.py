@@ -91,7 +91,7 @@ def test_an_event_and_what_is_to_be_mended_can_be_read_and_muted(browser: Browse
     page.click("text=Muted 1")
     assert page.inner_text(".problem-card h2") == title and "known" in page.inner_text(".problem-card")
     shown(page, "diagnostics-muted")
-    page.click("text=Unmute")
+    page.click("button:has-text('Unmute')")
     page.wait_for_selector("text=Nothing is muted")
     assert screen.faults() == []
 

@@ -17,6 +17,7 @@ from tests.resolve.loading import START_US, load, rows_of
 from tests.resolve.reference import Row
 from truecount.copies import Copy
 from truecount.datasets import Dataset, DatasetSettings
+from truecount.measure import event_copies
 from truecount.measure.event_copies import (
     DELAYS_MS,
     MOST_PARAMETERS,
@@ -349,6 +350,15 @@ def test_names_of_parameters_are_bounded_however_many_a_sender_makes_up(clean: S
     names = {one.name for one in found.parameters}
     assert {'<b>"', "=cmd()", ""} <= names
     assert max(map(len, names)) <= 100
+
+
+def test_of_very_many_copies_some_are_looked_into_evenly(clean: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_copies, "MOST_READ", 100)
+    load(clean, rows_of([sale("browser", custom_data='{"n":1}') for _ in range(1000)]))
+    found = parameters(clean, D, "Purchase", *EVER)
+    assert found.one_in == 10 and 50 < found.copies["browser"] < 200
+    (one,) = found.parameters
+    assert one.by_source["browser"].copies == found.copies["browser"]
 
 
 def test_what_is_no_object_is_no_parameter(clean: Store) -> None:

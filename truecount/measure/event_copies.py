@@ -23,6 +23,8 @@ PACKAGE: Final = "truecount.measure"
 DELAYS_MS: Final = (-(2**62), 0, 1000, 5000, 30_000, 300_000, 3_600_000, 86_400_000)
 """Lower edges of the buckets of delays; below the second one the event lies after its receipt."""
 MOST_PARAMETERS: Final = 60
+MOST_READ: Final = 250_000
+"""About as many copies are looked into for their parameters at most."""
 NEWEST: Final = 10
 MOSTLY: Final = 0.8
 """From this share of numbers on, a text among them is odd."""
@@ -71,9 +73,12 @@ class Parameter(msgspec.Struct, kw_only=True):
 
 
 class Parameters(msgspec.Struct, kw_only=True):
-    """Parameters, the most frequent first. `copies` is by source; `more` names are not told."""
+    """Parameters, the most frequent first. `copies` is by source, of those looked at: one copy in `one_in`, evenly
+    chosen, where there are very many. `more` names are not told.
+    """
 
     copies: dict[str, int]
+    one_in: int
     parameters: list[Parameter]
     more: int
 
@@ -130,10 +135,14 @@ def delays(store: Sql, dataset: Dataset, event_name: str, since_ms: int, until_m
 def parameters(store: Sql, dataset: Dataset, event_name: str, since_ms: int, until_ms: int) -> Parameters:
     """What stands in the copies, by source."""
     given = (dataset, event_name, since_ms, until_ms)
-    sources = _by_source((str(source), int(n)) for source, n in _rows(store, "event_sources", *given))
-    rows = _rows(store, "event_parameters", *given, most=MOST_PARAMETERS)
+    sources = _rows(store, "event_sources", *given, one_in=1)
+    one_in = max(-(-sum(int(n) for _, n, _ in sources) // MOST_READ), 1)
+    if one_in > 1:
+        sources = _rows(store, "event_sources", *given, one_in=one_in)
+    rows = _rows(store, "event_parameters", *given, most=MOST_PARAMETERS, one_in=one_in)
     return Parameters(
-        copies=sources,
+        copies=_by_source((str(source), int(chosen)) for source, _, chosen in sources),
+        one_in=one_in,
         parameters=[_parameter(*row[:6]) for row in rows],
         more=max(int(rows[0][6]) - len(rows), 0) if rows else 0,
     )

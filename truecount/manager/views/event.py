@@ -147,7 +147,7 @@ def table(view: EventView, which: Table) -> tuple[Sequence[str], list[Sequence[o
                 for at, (edge, n) in enumerate(zip(DELAYS_MS, one.buckets, strict=True))
             ]
         case "parameters":
-            told = view.parameters.data or Parameters(copies={}, parameters=[], more=0)
+            told = view.parameters.data or Parameters(copies={}, one_in=1, parameters=[], more=0)
             return ("place", "name", "source", "copies", "of_copies", "empty", "word", "text_among_numbers"), [
                 (
                     one.place,
