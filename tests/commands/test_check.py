@@ -13,6 +13,7 @@ from tests.system import System, purchase, wait_until
 from truecount.cli import main
 from truecount.commands.reach import Local
 from truecount.manager.answers import encode
+from truecount.manager.users.together import Users
 from truecount.measure.diagnostics.findings import Diagnosis, Example, Finding, NotChecked, State
 from truecount.measure.diagnostics.registry import Severity
 
@@ -153,6 +154,9 @@ def test_a_running_server_and_the_folder_alone_give_the_same_bytes(tmp_path: Pat
         wait_until(lambda: system.copies(shop) == 6)
         until = "--until", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
         time.sleep(1.1)  # the range is over: nothing that is told depends on the clock any more
+        users = Users(system.folder)
+        users.mutes.mute(shop.id, ("contact-data-sent", ("server", "user_data", "unhashed")), by="owner")
+        users.close()
         arguments = ("check", shop.id, "--since", "2026-01-01", *until, "--format", "json")
         told = system.cli(*arguments)
         assert system.cli("check", shop.id, "--fail", code=4)
@@ -161,3 +165,4 @@ def test_a_running_server_and_the_folder_alone_give_the_same_bytes(tmp_path: Pat
     assert json.loads(told)["not_checked"] == []
     assert (found["ids-almost-alike"]["affected"], found["ids-almost-alike"]["value"]) == (3, {"INR": "27.00"})
     assert found["contact-data-sent"]["subject"] == {"source": "server", "field": "user_data", "kind": "unhashed"}
+    assert (found["contact-data-sent"]["state"], found["ids-almost-alike"]["state"]) == ("muted", "open")

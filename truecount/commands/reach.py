@@ -336,11 +336,16 @@ class Local:
 
     def findings(self, id: str, since_us: int, until_us: int, now_us: int) -> bytes:
         from truecount.manager.answers import encode
+        from truecount.manager.users.file import NAME
         from truecount.measure.diagnostics.findings import findings
 
         dataset = self._dataset(id)
+        muted = {}
+        if (self._folder.path / NAME).exists():  # a question makes no file
+            with self._open_users() as users:
+                muted = users.mutes.ends_of(id)
         with self._store() as store:
-            return encode(findings(store, dataset, since_us, until_us, now_us))
+            return encode(findings(store, dataset, since_us, until_us, now_us, muted=muted))
 
     def explain(self, id: str, event_name: str, by: dict[str, str], hashes: bool) -> bytes:
         from truecount.manager.answers import encode

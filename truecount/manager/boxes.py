@@ -76,13 +76,17 @@ async def _box(manager: Manager, question: Question, limit_s: float) -> Box[Any]
             return Box("there", await asyncio.get_running_loop().run_in_executor(_threads(), work))
     except TimeoutError:
         return Box("late", problem=_late(limit_s))
-    except StoreError as error:
-        return failed(error)
     except Exception as error:  # a fault in one box is no reason to lose the page
-        return Box(
-            "failed",
-            problem=f"This could not be counted ({type(error).__name__}). No data is lost. Please report it.",
-        )
+        return box_of(error)
+
+
+def box_of(error: Exception) -> Box[Any]:
+    """The box of a question that ended with an error."""
+    if isinstance(error, StoreError):
+        return failed(error)
+    return Box(
+        "failed", problem=f"This could not be counted ({type(error).__name__}). No data is lost. Please report it."
+    )
 
 
 def failed(error: StoreError) -> Box[Any]:

@@ -21,6 +21,7 @@ from truecount.log.registry import Registry
 from truecount.manager.answers import changed_settings
 from truecount.manager.engine import EngineLink
 from truecount.manager.kept import Kept
+from truecount.manager.looks import Looks
 from truecount.manager.once import Once
 from truecount.manager.users.together import Users
 from truecount.settings import Settings
@@ -56,6 +57,7 @@ class Manager:
         self.link = EngineLink(folder.path)
         self.users = users or Users(folder.path)
         self.once = Once()
+        self.looks = Looks()
         self.kept = Kept()
         self.writing = asyncio.Lock()
         self.importing = asyncio.Lock()
@@ -119,6 +121,8 @@ class Manager:
         async with self.writing:
             gone = await self.away(lambda: self.registry.delete(id))
         await self.away(lambda: self.users.accounts.forget_dataset(id))
+        await self.away(lambda: self.users.mutes.forget_dataset(id))
+        self.looks.forget(id)
         await self.away(self.wait_loaded)
         return gone
 
@@ -154,6 +158,7 @@ class Manager:
             self._intake.close()
         self.link.close()
         self.registry.close()
+        self.looks.close()
         self._hashers.shutdown(wait=False, cancel_futures=True)
         self.users.close()
 

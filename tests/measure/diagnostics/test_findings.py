@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,7 +13,6 @@ from tests.resolve.loading import START_US, load
 from tests.resolve.reference import Row
 from truecount.measure.diagnostics import findings as module
 from truecount.measure.diagnostics.findings import Finding, State, findings
-from truecount.measure.diagnostics.mutes import Mutes
 from truecount.measure.diagnostics.registry import checks
 from truecount.measure.diagnostics.sentences import some, span
 from truecount.resolve.scratch import PREFIX
@@ -83,20 +81,6 @@ def test_a_muted_finding_stays_so_until_then_and_a_solved_one_is_solved(clean: S
     assert only(stream, clean, MONEY, 30 * HOUR, muted=muted).state == State.OPEN
     assert only(stream, clean, MONEY, 29 * HOUR, muted={(MONEY, ("server",)): 2**62}).state == State.OPEN
     assert only(stream, clean, MONEY, 40 * HOUR, muted={(MONEY, ("browser",)): 2**62}).state == State.SOLVED
-
-
-def test_mutes_are_kept_for_each_dataset_until_they_end() -> None:
-    mutes = Mutes(sqlite3.connect(":memory:"))
-    about = (MONEY, ("browser",))
-    mutes.mute("d", about, 100, now_us=1, by="owner")
-    mutes.mute("d", about, 200, now_us=2, by="owner")
-    mutes.mute("d", ("page-view-only", ()), 50, now_us=2, by="owner")
-    mutes.mute("other", ("silence", ("event", '";\u202e')), 300, now_us=2, by="owner")
-    assert mutes.of_dataset("d", 60) == {about: 200}
-    assert mutes.of_dataset("d", 200) == {}
-    assert mutes.of_dataset("other", 60) == {("silence", ("event", '";\u202e')): 300}
-    mutes.unmute("d", about)
-    assert mutes.of_dataset("d", 60) == {}
 
 
 def test_most_value_at_stake_comes_first_and_currencies_are_not_added_up(clean: Store) -> None:

@@ -122,6 +122,7 @@ async def dataset_findings(request: Asked) -> Response[bytes]:
         since_us=look.since_us,
         until_us=look.until_us,
         now_us=look.now_us,
+        muted=await manager.away(lambda: manager.users.mutes.ends_of(dataset.id)),
         check_s=min(CHECK_S, limit_s),
         budget_s=min(BUDGET_S, limit_s),
     )

@@ -74,7 +74,7 @@ async def overview(
         presets=PRESETS,
         name=name,
         links=Links(dataset, period),
-        chart=_chart(dataset, period, name, counts.data.buckets, formats) if counts.data else None,
+        chart=chart_of(dataset, period, name, counts.data.buckets, formats) if counts.data else None,
         row_of=view.row_of,
     )
 
@@ -83,7 +83,8 @@ async def _one(manager: Any, question: Any) -> Box[Any]:
     return (await ask(manager, {"it": question}))["it"]
 
 
-def _chart(dataset: str, period: Period, name: str, bars: Sequence[Bucket], formats: Formats) -> Chart:
+def chart_of(dataset: str, period: Period, name: str, bars: Sequence[Bucket], formats: Formats) -> Chart:
+    """The chart of one event's buckets, each bar a link to its actions."""
     edges = period.edges()
     first = time_of_ms(max(edges[0], period.since_ms))
     counts: dict[str, tuple[int, int, int]] = {bar.since: (bar.both, bar.server_only, bar.browser_only) for bar in bars}

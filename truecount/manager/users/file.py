@@ -1,4 +1,5 @@
-"""users.sqlite, the one file of the manager's users: its tables, and how it is opened.
+"""users.sqlite, the one file of the manager's users and of what they decided on its pages: its tables, and how it is
+opened.
 
 It is a file of its own, beside control.sqlite, on purpose. control.sqlite says what the log says: whoever loses it, or
 takes an older copy, gets it back from there. Users are not in the log, since nothing can be taken out of a log again,
@@ -18,10 +19,10 @@ from typing import Any, Final
 from truecount.log.tables import DAMAGE, connect_to_read
 
 NAME: Final = "users.sqlite"
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of the tables (PRAGMA user_version)."""
 
-SCHEMA: Final = (
+FIRST: Final = (
     """create table users (
         id            text    primary key,
         email         text    not null,
@@ -50,8 +51,22 @@ SCHEMA: Final = (
         until_us integer not null,
         enters   integer not null check (enters in (0, 1))
     )""",
-    f"pragma user_version = {FORMAT}",
 )
+SECOND: Final = (
+    # Findings that nobody wants to see for a while. `subject` is a JSON array; no end: until somebody takes it back.
+    """create table mutes (
+        dataset  text    not null,
+        finding  text    not null,
+        subject  text    not null,
+        reason   text    not null,
+        until_us integer,
+        muted_us integer not null,
+        muted_by text    not null,
+        primary key (dataset, finding, subject)
+    ) without rowid""",
+)
+STEPS: Final = (FIRST, SECOND)
+"""What makes each format of the one before; a new file goes through all of them."""
 
 
 class UsersError(Exception):
@@ -140,9 +155,11 @@ class UsersFile:
             return
         database.execute("begin immediate")
         try:
-            if database.execute("pragma user_version").fetchone()[0] == 0:  # nobody was faster
-                for statement in SCHEMA:
+            version = database.execute("pragma user_version").fetchone()[0]  # somebody may have been faster
+            for step in STEPS[version:]:
+                for statement in step:
                     database.execute(statement)
+            database.execute(f"pragma user_version = {FORMAT}")
         except BaseException:
             database.execute("rollback")
             raise

@@ -1,4 +1,4 @@
-"""Users of one data folder: all that belongs to them, together."""
+"""Users of one data folder: all that belongs to them, and what they decided, together."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from truecount.manager.answers import LinkMade, NewUser
+from truecount.manager.mutes import Mutes
 
 from .accounts import GIVEN, AccountError, Accounts, Role
 from .file import UsersFile
@@ -17,7 +18,7 @@ from .throttle import Throttle
 
 
 class Users:
-    """Users, links, sessions, passwords and the throttle. Nothing is opened or made before it is asked for."""
+    """Users, links, sessions, passwords, the throttle and mutes. Nothing is opened or made before it is asked for."""
 
     def __init__(
         self, folder: Path, *, now_s: Callable[[], float] = time.time, passwords: Passwords | None = None
@@ -29,6 +30,7 @@ class Users:
         self.accounts = Accounts(self.file, now_us)
         self.links = Links(self.file, self.accounts, now_us)
         self.sessions = Sessions(self.file, self.accounts, now_us)
+        self.mutes = Mutes(self.file, now_us)
         self.passwords = passwords or Passwords()
         self.throttle = Throttle(time.monotonic if now_s is time.time else now_s)
 
