@@ -42,6 +42,9 @@ HOUSE: dict[tuple[str, str], Who] = {
     ("GET", "/start"): Who.USER,
     ("POST", "/start"): Who.OWNER,
     ("GET", "/d/{dataset:str}/start"): Who.USER,
+    ("GET", "/d/{dataset:str}/test"): Who.USER,
+    ("POST", "/d/{dataset:str}/test/try"): Who.USER,
+    ("GET", "/d/{dataset:str}/test/stream"): Who.USER,
     ("GET", "/d/{dataset:str}/settings"): Who.OWNER,
     ("POST", "/d/{dataset:str}/settings"): Who.OWNER,
     ("POST", "/d/{dataset:str}/delete"): Who.OWNER,
@@ -64,6 +67,7 @@ HOUSE: dict[tuple[str, str], Who] = {
             ("GET", "datasets/{id:str}/refused"),
             ("GET", "datasets/{id:str}/outcomes"),
             ("GET", "datasets/{id:str}/explain"),
+            ("GET", "datasets/{id:str}/findings"),
             ("GET", "outcomes"),
             ("GET", "datasets/{id:str}/imports"),
             ("GET", "datasets/{id:str}/imports/{digest:str}"),
@@ -76,7 +80,7 @@ HOUSE: dict[tuple[str, str], Who] = {
 }
 """Every route and who may use it. A new one has to be written here too: so somebody thinks of it twice."""
 
-PAGES = ("/start", "/d/77/start", "/d/77/settings", "/api")
+PAGES = ("/start", "/d/77/start", "/d/77/test", "/d/77/settings", "/api")
 """Pages of a signed-in owner."""
 
 
@@ -84,6 +88,7 @@ PAGES = ("/start", "/d/77/start", "/d/77/settings", "/api")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with pytest.MonkeyPatch.context() as patch, House(tmp_path_factory.mktemp("house")).open() as house:
         patch.setattr(boxes, "PATIENCE_S", 0.0)  # there is no engine to wait for
+        house.app.state.live.close()  # a stream ends at once: what else it does is told by tests of its own
         house.make_owner()
         house.manager.registry.create("Shop", id="77")
         house.manager.registry.create("Other", id="78")

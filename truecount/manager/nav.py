@@ -24,6 +24,7 @@ class Item(NamedTuple):
 
 NAV: Final[tuple[Item, ...]] = (
     Item("start", "/start", "start", "Start", "", Who.USER),
+    Item("test", "/test", "test", "Test events", "t", Who.USER),
     Item("settings", "/settings", "set", "Settings", "s", Who.OWNER),
 )
 

@@ -18,11 +18,13 @@ from litestar import Response
 from truecount.datasets import Dataset
 from truecount.manager import static_files
 from truecount.manager.formats import Formats
+from truecount.manager.links import explain_path, test_path
 from truecount.manager.nav import Entry, dataset_path, entries, same_page
 from truecount.manager.shared import Connection, manager_of
 from truecount.manager.users.accounts import User
 from truecount.manager.web import host_of, json_answer, wants_json
 from truecount.manager.who import Visitor, set_cookie, visitor_of
+from truecount.manager.words import MARKS, RULES
 
 HTML: Final = "text/html"
 SMALL: Final = 1000
@@ -87,7 +89,8 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters.update(visible=visible, spaced=spaced)
-    made.globals.update(static=static_files.address, at=dataset_path)
+    made.globals.update(static=static_files.address, at=dataset_path, at_test=test_path, explain_path=explain_path)
+    made.globals.update(rules=RULES, marks=MARKS)
     made.globals["p"] = made.get_template("parts.j2").module
     return made
 

@@ -1,7 +1,7 @@
 """What arrived between two moments of the log, and what dedup says of it: for a view that follows the doors.
 
-A moment is a frontier: door -> last entry that is visible, as the loader tells (`Store.loaded`). All between two frontiers
-is there, whole, whatever the clock says: so nothing is missed and nothing comes twice.
+A moment is a frontier: door -> last entry that is visible, as the loader tells (`Store.loaded`). All between two is
+there, whole, whatever the clock says: so nothing is missed and nothing comes twice.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from truecount.store.client import Store
 from truecount.vocabulary import BROWSER_SIDE, DIGEST_KEYS, Mark
 
 from .forms import money, time_of_ms, time_of_us
+from .listing import Door
 
 PACKAGE: Final = "truecount.measure"
 Frontier = Mapping[str, int]
@@ -55,6 +56,9 @@ class Filter(NamedTuple):
     """Event name."""
     page: str = ""
     """A part of the page's address."""
+
+
+EVERYTHING: Final = Filter()
 
 
 class Arrival(NamedTuple):
@@ -129,6 +133,16 @@ class SeenAction(msgspec.Struct, frozen=True):
     """Copies that it has; more than are given here where they are very many."""
     counts: bool
 
+    @property
+    def id(self) -> str:
+        """Where its first copy lies: what names it for as long as the log is."""
+        return str(self.copies[0].offset)
+
+    @property
+    def door(self) -> Door:
+        sides = {copy.of_browser for copy in self.copies}
+        return "both" if len(sides) == 2 else "browser_only" if True in sides else "server_only"
+
 
 def arrivals(
     store: Sql,
@@ -136,7 +150,7 @@ def arrivals(
     after: Frontier,
     upto: Frontier,
     since_us: int,
-    wanted: Filter = Filter(),
+    wanted: Filter = EVERYTHING,
     limit: int = MOST,
 ) -> list[Arrival]:
     """The copies between two frontiers, the newest first. `since_us` bounds the time of receipt."""
@@ -145,7 +159,7 @@ def arrivals(
 
 
 def number_of_arrivals(
-    store: Sql, dataset: str, after: Frontier, upto: Frontier, since_us: int, wanted: Filter = Filter()
+    store: Sql, dataset: str, after: Frontier, upto: Frontier, since_us: int, wanted: Filter = EVERYTHING
 ) -> int:
     """How many they are."""
     params = {**_between(dataset, after, upto, since_us), **wanted._asdict()}
@@ -211,7 +225,26 @@ def _grouped(rows: Sequence[Sequence[Any]], counts: bool) -> list[SeenAction]:
 
 
 def _copy(row: Sequence[Any]) -> SeenCopy:
-    _, kept, rule, _, door, seq, pos, source, received_us, _, event_id, order_id, url, code, marks, notes, removed, asked = row
+    (
+        _,
+        kept,
+        rule,
+        _,
+        door,
+        seq,
+        pos,
+        source,
+        received_us,
+        _,
+        event_id,
+        order_id,
+        url,
+        code,
+        marks,
+        notes,
+        removed,
+        asked,
+    ) = row
     return SeenCopy(
         offset=Offset(str(door), int(seq), int(pos)),
         source=str(source),

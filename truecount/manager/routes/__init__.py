@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from truecount.manager.routes import (
+    arriving,
     browse_api,
     commands,
     front,
@@ -22,9 +23,17 @@ PAGES: Final[list[Any]] = [
     *sign_in.ROUTES,
     *set_password.ROUTES,
     *start.ROUTES,
+    *arriving.ROUTES,
     *settings.ROUTES,
     *tokens.ROUTES,
 ]
 """What has a JSON twin: these are in the OpenAPI document."""
 
-ROUTES: Final[list[Any]] = [*PAGES, *health.ROUTES, *static.ROUTES, *browse_api.ROUTES, commands.ROUTES]
+ROUTES: Final[list[Any]] = [
+    *PAGES,
+    *arriving.STREAMS,
+    *health.ROUTES,
+    *static.ROUTES,
+    *browse_api.ROUTES,
+    commands.ROUTES,
+]
