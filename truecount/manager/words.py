@@ -125,15 +125,15 @@ MARKS: Final = {
 }
 
 RULES: Final[dict[str, str]] = {
-    Rule.FIRST_RECEIVED: "kept: came first",
-    Rule.BROWSER_WITHIN_5_MIN: "kept: the browser's copy within 5 minutes",
+    Rule.FIRST_RECEIVED: "came first",
+    Rule.BROWSER_WITHIN_5_MIN: "the browser's copy within 5 minutes",
     Rule.EVENT_ID: "same name and id",
     Rule.FBP: "same fbp",
     Rule.EXTERNAL_ID: "same external_id",
     Rule.OFFLINE: "same offline sale",
-    Rule.OUTSIDE_WINDOW: "kept: more than 48 hours after the first",
-    Rule.NO_KEY: "kept: nothing to merge by",
-    "": "not counted",
+    Rule.OUTSIDE_WINDOW: "more than 48 hours after the first",
+    Rule.NO_KEY: "nothing to merge by",
+    "": "forms no action",
 }
 """What decided of a copy."""
 
