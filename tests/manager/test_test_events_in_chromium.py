@@ -39,7 +39,7 @@ def test_a_hit_comes_and_its_server_event_merges_with_it_before_ones_eyes(browse
     shop = Shop(page.url.split("/")[-2], page.inner_text(".once pre"))
     page.goto(f"/d/{shop.id}/test")
     shown(page, "test-empty")
-    page.wait_for_function("document.querySelector('[data-live-state]').textContent === 'Live'")
+    page.wait_for_selector("[data-live-state]:text-is('Live')")
 
     # the browser's copy, then its twin: one row, in place
     system.post_hit(shop, ev="Purchase", eid="order-1", dl="https://x/", cd={"value": "899.00", "currency": "INR"})
@@ -59,7 +59,7 @@ def test_a_hit_comes_and_its_server_event_merges_with_it_before_ones_eyes(browse
     # pause counts, and going on shows
     page.click("[data-pause]")
     system.post_events(shop, [purchase("order-3", test="x")])
-    page.wait_for_function("document.querySelector('[data-pause] span').textContent === 'Resume (1)'", timeout=60_000)
+    page.wait_for_selector("[data-pause] span:text-is('Resume (1)')", timeout=60_000)
     assert len(page.query_selector_all("a.ev")) == 1
     page.click("[data-pause]")
     assert len(page.query_selector_all("a.ev")) == 2
@@ -106,7 +106,8 @@ def test_a_hit_comes_and_its_server_event_merges_with_it_before_ones_eyes(browse
         max_redirects=0,
     )
     page.wait_for_selector("text=This session is over", timeout=60_000)
-    assert screen.faults() == []
+    cut = [text for text in screen.faults() if "ERR_INCOMPLETE_CHUNKED_ENCODING" in text]  # by the manager's end
+    assert [text for text in screen.faults() if text not in cut] == [] and len(cut) <= 1
     screen.context.close()
 
 

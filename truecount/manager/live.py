@@ -109,11 +109,12 @@ class Viewer:
     def __init__(self, watch: Watch, now: Callable[[], float] = time.time) -> None:
         self.watch = watch
         self.is_over = False
+        self.start: Frontier | None = None
+        """From here on it is told of everything; None until the first look."""
         self._now = now
         self._news: deque[News] = deque()
         self._missed = 0
         self._woken = asyncio.Event()
-        self._start: asyncio.Future[Frontier] = asyncio.get_running_loop().create_future()
         self._picked: list[Arrival] = []
         self._shown: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._second = 0
@@ -124,8 +125,8 @@ class Viewer:
 
     def begin(self, start: Frontier) -> None:
         """From here on it is told of everything."""
-        if not self._start.done():
-            self._start.set_result(start)
+        self.start = start
+        self._woken.set()
 
     def pick(self, arrivals: Iterable[Arrival]) -> list[Arrival]:
         """What it would show of a look: copies of rows that are shown already first, then the newest."""
@@ -205,17 +206,11 @@ class Viewer:
         """There is nothing more to come."""
         self.is_over = True
         self._woken.set()
-        if not self._start.done():
-            self._start.cancel()
 
     # What its stream does
 
-    async def started(self) -> Frontier:
-        """The frontier from which on it is told of everything. CancelledError when it ended before."""
-        return await self._start
-
     async def take(self, patience_s: float) -> list[News]:
-        """What is new, as soon as there is something; [] after so long."""
+        """What is new, as soon as there is something; [] after so long, and when it begins or ends."""
         if not self._news and not self._missed and not self.is_over:
             with suppress(TimeoutError):
                 async with asyncio.timeout(patience_s):
@@ -332,7 +327,7 @@ class Poller:
                 await self.look()
                 pause = max(EVERY_S, SHARE * (time.monotonic() - began))
             except Exception:  # the store is away, or this is a fault: it is tried again, and nothing is passed over
-                for viewer in self.viewers:
+                for viewer in (*self.viewers, *self._waiting):
                     viewer.tell(News(away=True))
                 pause = AWAY_S
             await asyncio.sleep(pause)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from functools import partial
 from typing import Any, Final, Literal
 
 from litestar import Response, get, post
@@ -126,24 +125,15 @@ async def _events(request: Asked, id: str, wanted: view.Shown, last: str) -> Asy
     try:
         async with live.watch(id, wanted.watch) as viewer:
             yield b"retry: 1000\n: listening\n\n"
-            try:
-                start = await viewer.started()
-            except asyncio.CancelledError:
-                if not viewer.is_over:
-                    raise
-                return
             after = view.cursor_of(last)
-            if after and any(seq > after.get(door, 0) for door, seq in start.items()):
-                now_us = time.time_ns() // 1000
-                with suppress(StoreError):
-                    store = manager.link.store()
-                    actions, tallied, missed = await live.away(
-                        lambda: view.filled_in(store, dataset, wanted.watch, after, start, now_us)
-                    )
-                    yield writer.event(News(actions=actions, refused=tallied, missed=missed, cursor=start))
             spoken = time.monotonic()
             while not viewer.is_over:
-                for news in await viewer.take(LOOK_AGAIN_S):
+                taken = await viewer.take(LOOK_AGAIN_S)
+                if after and viewer.start is not None:
+                    filled = partial(view.filled_in, manager, dataset, wanted.watch, after, viewer.start)
+                    after = {}
+                    taken[:0] = await live.away(filled)
+                for news in taken:
                     yield writer.event(news)
                     spoken = time.monotonic()
                 if not _may_look(request, id):
@@ -154,6 +144,8 @@ async def _events(request: Asked, id: str, wanted: view.Shown, last: str) -> Asy
                     spoken = time.monotonic()
     except TooManyViewers:
         yield _sse("end", FULL)
+    except StoreError:
+        return  # what was missed is not known: the browser comes back, and asks again for what is behind its last id
 
 
 def _may_look(request: Asked, dataset: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
@@ -10,7 +11,7 @@ import msgspec
 
 from truecount.datasets import Dataset
 from truecount.manager.boxes import Box
-from truecount.manager.live import Found, Watch
+from truecount.manager.live import Found, News, Watch
 from truecount.manager.shared import Manager
 from truecount.manager.words import code_of, reason_in_words, remark_of, removal_of
 from truecount.measure import arrivals
@@ -361,15 +362,17 @@ class StoreFeed:
         return arrivals.seen(self._manager.link.store(), self._manager.dataset(self._id), found, upto)
 
 
-def filled_in(
-    store: Store, dataset: Dataset, watch: Watch, after: Frontier, upto: Frontier, now_us: int
-) -> tuple[list[SeenAction], list[Tallied], int]:
-    """What came while a viewer was away: newest actions and refusals, the oldest first; how many copies besides."""
-    since_us = now_us - LONGEST_AWAY_US
+def filled_in(manager: Manager, dataset: Dataset, watch: Watch, after: Frontier, upto: Frontier) -> list[News]:
+    """What came while a viewer was away: the newest copies and refusals, and how many there were besides. It blocks."""
+    if all(seq <= after.get(door, 0) for door, seq in upto.items()):
+        return []
+    store = manager.link.store()
+    since_us = time.time_ns() // 1000 - LONGEST_AWAY_US
     found = arrivals.arrivals(store, dataset.id, after, upto, since_us, watch.copies, FILLED_IN)
     number = len(found)
     if number == FILLED_IN:
         number = arrivals.number_of_arrivals(store, dataset.id, after, upto, since_us, watch.copies)
     actions = [one for one in arrivals.seen(store, dataset, found, upto) if watch.takes(one)]
     tallied = arrivals.tallies(store, dataset.id, after, upto, since_us, watch.copies.event)
-    return actions, [one for one in tallied[::-1] if watch.takes_tally(one)], number - len(found)
+    refused = [one for one in tallied[::-1] if watch.takes_tally(one)]
+    return [News(actions=actions, refused=refused, missed=number - len(found), cursor=upto)]
