@@ -576,6 +576,7 @@ def test_a_payload_that_is_tried_out_is_judged_as_the_door_would_and_stored_nowh
 def test_what_would_be_refused_says_why(payload: str, words: str) -> None:
     found = dry_run.tried(dataset(), payload, START_US)
     assert found.refusal and words in found.refusal.text and found.events == []
+    assert found.refusal.advice or not found.refusal.code
 
 
 def test_a_payload_that_is_too_large_or_hostile_costs_nothing(owner: Visitor) -> None:
@@ -630,3 +631,54 @@ def test_a_stream_ends_with_its_session_and_says_so(house: House, monkeypatch: p
     assert answer.text.startswith("retry: 1000\n: listening\n\n")
     assert "event: end\ndata: This session is over" in answer.text
     assert house.app.state.live.size == 0
+
+
+def test_the_page_opens_with_the_last_quarter_of_an_hour_and_goes_on_where_that_ends(
+    house: House, owner: Visitor, clean: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    now_us = time.time_ns() // 1000
+    names = [*HOSTILE[:4], "Purchase"]
+    rows = [
+        Row("d1", seq, 0, Copy(dataset="77", source="server", received_us=now_us - seq, event_name=name, event_id=name))
+        for seq, name in enumerate(names, 1)
+    ]
+    old = Copy(dataset="77", source="browser", received_us=now_us - 16 * 60_000_000, event_name="Old", event_id="o")
+    twin = Copy(dataset="77", source="browser", received_us=now_us, event_name="Purchase", event_id="Purchase")
+    load(clean, [*rows, Row("d1", 6, 0, old), Row("d1", 7, 0, twin)])
+    monkeypatch.setattr(clean, "loaded", lambda: {"d1": 7})
+    monkeypatch.setattr(house.manager.link, "store", lambda: clean)
+    page = owner.get("/d/77/test")
+    assert page.status_code == 200 and 'data-after="d1=7"' in page.text
+    assert "<script>alert" not in page.text and "<img" not in page.text and "Old" not in page.text
+    assert page.text.count('class="ev"') == 5 and page.text.count('class="duo" data-door="both"') == 1
+    assert [row["event_name"] for row in owner.json("/d/77/test?door=both")["recent"]["data"]["rows"]] == ["Purchase"]
+    assert owner.json("/d/77/test?event=Nothing")["recent"]["data"]["rows"] == []
+    id = owner.json("/d/77/test?door=both")["recent"]["data"]["rows"][0]["id"]
+    chosen = owner.get(f"/d/77/test?action={id}")
+    assert 'aria-current="true"' in chosen.text and "/d/77/explain?event=Purchase&amp;id=Purchase" in chosen.text
+    part = owner.get(f"/d/77/test?action={id}&part=action", hx_request="true").text
+    assert part.lstrip().startswith("<section") and "same name and id" in part
+    assert "This action is not there" in owner.get("/d/77/test?action=d1:99:0").text
+
+
+def test_after_a_break_what_was_missed_is_filled_in_and_the_rest_is_a_number(
+    house: House, clean: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    now_us = time.time_ns() // 1000
+    many = arriving.FILLED_IN + 7
+    load(
+        clean,
+        [
+            Row("d1", seq, 0, Copy(dataset="77", source="server", received_us=now_us + seq, event_name="Lead"))
+            for seq in range(1, many + 3)
+        ],
+    )
+    monkeypatch.setattr(house.manager.link, "store", lambda: clean)
+    shop = house.manager.dataset("77")
+    (news,) = arriving.filled_in(house.manager, shop, Watch(), {"d1": 2}, {"d1": many + 2})
+    assert (len(news.actions), news.missed, news.cursor) == (arriving.FILLED_IN, 7, {"d1": many + 2})
+    assert arriving.filled_in(house.manager, shop, Watch(), {"d1": 9}, {"d1": 9}) == []

@@ -9,6 +9,7 @@ import msgspec
 
 from truecount.datasets import Dataset
 from truecount.manager.views.arriving import Field, fields_of
+from truecount.manager.words import reason_in_words
 from truecount.measure.forms import money, time_of_ms
 from truecount.policy.decode import body_of_json
 from truecount.policy.errors import RequestRefused
@@ -31,6 +32,8 @@ class Refusal(msgspec.Struct):
     text: str
     path: str
     """Place in the event, as in user_data.em; "" for the request as a whole."""
+    advice: str = ""
+    """What to do."""
 
 
 class TriedEvent(msgspec.Struct):
@@ -93,7 +96,9 @@ def tried(dataset: Dataset, payload: str, now_us: int | None = None) -> Tried:
     except RequestRefused as refused:
         found.events, found.withheld = [], 0
         path = ".".join(refused.field or ())
-        found.refusal = Refusal(refused.code, refused.subcode, refused.title, refused.text, path)
+        found.refusal = Refusal(
+            refused.code, refused.subcode, refused.title, refused.text, path, reason_in_words(refused.reason)
+        )
     except _TooLarge as large:
         found.refusal = Refusal(0, None, "Too large to try", str(large), "")
     return found
