@@ -52,6 +52,9 @@ HOUSE: dict[tuple[str, str], Who] = {
     ("GET", "/d/{dataset:str}/actions"): Who.USER,
     ("GET", "/d/{dataset:str}/actions/{names:path}"): Who.USER,
     ("GET", "/d/{dataset:str}/explain"): Who.USER,
+    ("GET", "/d/{dataset:str}/test"): Who.USER,
+    ("POST", "/d/{dataset:str}/test/try"): Who.USER,
+    ("GET", "/d/{dataset:str}/test/stream"): Who.USER,
     ("GET", "/d/{dataset:str}/settings"): Who.OWNER,
     ("POST", "/d/{dataset:str}/settings"): Who.OWNER,
     ("POST", "/d/{dataset:str}/delete"): Who.OWNER,
@@ -71,6 +74,7 @@ HOUSE: dict[tuple[str, str], Who] = {
             ("PATCH", "datasets/{id:str}"),
             ("DELETE", "datasets/{id:str}"),
             ("GET", "datasets/{id:str}/events"),
+            ("GET", "datasets/{id:str}/findings"),
             ("GET", "datasets/{id:str}/refused"),
             ("GET", "datasets/{id:str}/outcomes"),
             ("GET", "datasets/{id:str}/explain"),
@@ -88,7 +92,7 @@ HOUSE: dict[tuple[str, str], Who] = {
 """Every route and who may use it. A new one has to be written here too: so somebody thinks of it twice."""
 
 PAGES = (
-    "/start", "/d/77", "/d/77/start", "/d/77/actions", "/d/77/explain", "/d/77/diagnostics",
+    "/start", "/d/77", "/d/77/start", "/d/77/actions", "/d/77/explain", "/d/77/diagnostics", "/d/77/test",
     "/d/77/event?name=Purchase", "/d/77/settings", "/api",
 )  # fmt: skip
 """Pages of a signed-in owner."""
@@ -98,6 +102,7 @@ PAGES = (
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with pytest.MonkeyPatch.context() as patch, House(tmp_path_factory.mktemp("house")).open() as house:
         patch.setattr(boxes, "PATIENCE_S", 0.0)  # there is no engine to wait for
+        house.app.state.live.close()  # a stream ends at once: what else it does is told by tests of its own
         house.make_owner()
         house.manager.registry.create("Shop", id="77")
         house.manager.registry.create("Other", id="78")
@@ -364,6 +369,7 @@ def test_the_document_of_the_api_tells_all_twins(owner: Visitor) -> None:
     others = {
         *("/healthz", "/readyz", "/metrics", "/static/{name}", "/api", "/api/openapi.json"),
         "/d/{dataset}/events/{event_name}",
+        "/d/{dataset}/test/stream",
         *(path for _, path in plain if path.startswith("/api/")),
     }
     assert found == {(method, path) for method, path in plain if path not in others}

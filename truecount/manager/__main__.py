@@ -7,10 +7,12 @@ import asyncio
 import contextlib
 import gc
 import signal
+import socket
 import sys
 from collections.abc import Generator
 
 import uvicorn
+from litestar import Litestar
 
 from truecount import heartbeat
 from truecount.log.folder import DataFolder
@@ -31,8 +33,9 @@ def main() -> int:
         heartbeat.keep_beating(asyncio.get_running_loop())
         gc.freeze()  # what was imported stays: no need to look at it again
 
+    app = application(folder, settings, serving)
     config = uvicorn.Config(
-        application(folder, settings, serving),
+        app,
         fd=given.fd,
         log_level="warning",
         access_log=False,
@@ -43,12 +46,20 @@ def main() -> int:
         server_header=False,
         timeout_graceful_shutdown=3,
     )
-    _Server(config).run()
+    _Server(config, app).run()
     return 0
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves INT ignored where it was: Ctrl-C is for the supervisor."""
+    """A server that leaves INT ignored where it was: Ctrl-C is for the supervisor. Streams end when it does."""
+
+    def __init__(self, config: uvicorn.Config, app: Litestar) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.live.close()  # else their connections would be waited for
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -13,9 +13,11 @@ from litestar.exceptions import HTTPException
 from truecount.log.folder import DataFolder
 from truecount.manager.faults import words
 from truecount.manager.headers import add_headers
+from truecount.manager.live import Live
 from truecount.manager.routes import ROUTES
 from truecount.manager.shared import Manager
 from truecount.manager.users.together import Users
+from truecount.manager.views.arriving import StoreFeed
 from truecount.manager.who import Who, let_in
 from truecount.settings import Settings
 
@@ -27,14 +29,16 @@ def application(
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        app.state.manager = Manager(folder, settings, users)
+        manager = app.state.manager = Manager(folder, settings, users)
+        app.state.live = Live(lambda dataset: StoreFeed(manager, dataset))
         on_start()
         rolling = asyncio.create_task(app.state.manager.roll_now_and_then())
         try:
             yield
         finally:
             rolling.cancel()
-            app.state.manager.close()
+            app.state.live.close()
+            manager.close()
 
     made = Litestar(
         ROUTES,

@@ -24,9 +24,10 @@ class Item(NamedTuple):
 
 NAV: Final[tuple[Item, ...]] = (
     Item("overview", "", "overview", "Overview", "o", Who.USER),
+    Item("actions", "/actions", "actions", "Actions", "a", Who.USER),
+    Item("test", "/test", "test", "Test events", "t", Who.USER),
     Item("diagnostics", "/diagnostics", "diag", "Diagnostics", "d", Who.USER),
     Item("start", "/start", "start", "Start", "", Who.USER),
-    Item("actions", "/actions", "actions", "Actions", "a", Who.USER),
     Item("settings", "/settings", "set", "Settings", "s", Who.OWNER),
 )
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from truecount.manager.routes import (
     actions,
+    arriving,
     browse_api,
     commands,
     diagnostics,
@@ -32,9 +33,17 @@ PAGES: Final[list[Any]] = [
     *start.ROUTES,
     *actions.ROUTES,
     *explain.ROUTES,
+    *arriving.ROUTES,
     *settings.ROUTES,
     *tokens.ROUTES,
 ]
 """What has a JSON twin: these are in the OpenAPI document."""
 
-ROUTES: Final[list[Any]] = [*PAGES, *health.ROUTES, *static.ROUTES, *browse_api.ROUTES, commands.ROUTES]
+ROUTES: Final[list[Any]] = [
+    *PAGES,
+    *arriving.STREAMS,
+    *health.ROUTES,
+    *static.ROUTES,
+    *browse_api.ROUTES,
+    commands.ROUTES,
+]

@@ -1,0 +1,211 @@
+"""/d/{dataset}/test: what the doors receive, as they receive it; its stream; a payload tried out."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any, Final, Literal
+
+from litestar import Response, get, post
+from litestar.params import FromPath, FromQuery
+from litestar.response import Stream
+
+from truecount.datasets import Dataset
+from truecount.manager.boxes import Question, ask
+from truecount.manager.formats import Formats
+from truecount.manager.links import actions_path
+from truecount.manager.live import Live, News, TooManyViewers
+from truecount.manager.pages import environment, show
+from truecount.manager.shared import Asked, Format, manager_of
+from truecount.manager.users.file import UsersError
+from truecount.manager.views import arriving as view
+from truecount.manager.views import dry_run
+from truecount.manager.web import gives
+from truecount.manager.who import LARGEST_FORM, Who, form_of, visitor_of
+from truecount.measure.arrivals import offset_of
+from truecount.measure.listing import Door
+from truecount.store.errors import StoreError
+
+LOOK_AGAIN_S: Final = 1.0
+"""How often a stream looks whether its session is still there."""
+HEARTBEAT_S: Final = 10.0
+LONGEST_FILTER: Final = 1000
+_LINE: Final = re.compile("\r\n|\r|\n")
+FULL: Final = (
+    "So many people look at test events that this server shows no more live views at the moment. Close one, or reload "
+    "this page now and then: it shows the newest events each time."
+)
+OVER: Final = "This session is over, so the live view has ended. Sign in again to go on."
+
+
+@get(
+    "/d/{dataset:str}/test",
+    who=Who.USER,
+    responses=gives(view.TestEventsView, "The newest actions, and one of them in full."),
+)
+async def arriving(
+    request: Asked,
+    dataset: FromPath[str],
+    code: FromQuery[str] = "",
+    event: FromQuery[str] = "",
+    door: FromQuery[str] = "",
+    page: FromQuery[str] = "",
+    action: FromQuery[str] = "",
+    part: FromQuery[Literal["action"] | None] = None,
+    format: Format = None,
+) -> Response[Any]:
+    """The actions of the last 15 minutes, by test code, event, door and page; `action` gives one in full."""
+    manager = manager_of(request)
+    found = manager.dataset(dataset)
+    wanted = _shown(code, event, door, page)
+    questions: dict[str, Question] = {}
+    if not part:
+        questions["recent"] = lambda store: view.recent(store, found, wanted, time.time_ns() // 1000)
+    if action:
+        offset = offset_of(action)
+        questions["action"] = lambda store: view.action(store, found, offset)
+    boxes = await ask(manager, questions)
+    if part:
+        return show(request, "test_action.j2", boxes.get("action"), dataset=dataset, id=dataset)
+    page_view = view.TestEventsView(wanted, boxes["recent"], boxes.get("action"))
+    tried = dry_run.Tried(dry_run.example(int(time.time())))
+    return show(
+        request,
+        "test_events.j2",
+        page_view,
+        here="test",
+        dataset=dataset,
+        id=dataset,
+        door_names=DOOR_NAMES,
+        tried=tried,
+    )
+
+
+@post(
+    "/d/{dataset:str}/test/try",
+    who=Who.USER,
+    status_code=200,
+    request_max_body_size=LARGEST_FORM,
+    responses=gives(dry_run.Tried, "What would be kept, or why it would be refused."),
+)
+async def try_payload(request: Asked, dataset: FromPath[str]) -> Response[Any]:
+    """Take the field `payload` through the steps of the server door. Nothing is stored."""
+    manager = manager_of(request)
+    found = manager.dataset(dataset)
+    payload = (await form_of(request)).get("payload", "")
+    tried = await manager.away(lambda: dry_run.tried(found, payload))
+    is_part = "hx-request" in request.headers
+    return show(request, "test_try.j2" if is_part else "test_tried.j2", tried, here="test", dataset=dataset, id=dataset)
+
+
+@get("/d/{dataset:str}/test/stream", who=Who.USER)
+async def stream(
+    request: Asked,
+    dataset: FromPath[str],
+    code: FromQuery[str] = "",
+    event: FromQuery[str] = "",
+    door: FromQuery[str] = "",
+    page: FromQuery[str] = "",
+    after: FromQuery[str] = "",
+) -> Stream:
+    """What arrives from now on, as server-sent events: what came since `after`, or Last-Event-ID, is filled in."""
+    manager_of(request).dataset(dataset)
+    wanted = _shown(code, event, door, page)
+    last = request.headers.get("last-event-id", "") or after
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return Stream(_events(request, dataset, wanted, last), media_type="text/event-stream", headers=headers)
+
+
+async def _events(request: Asked, id: str, wanted: view.Shown, last: str) -> AsyncIterator[bytes]:
+    manager, live = manager_of(request), live_of(request)
+    dataset = manager.dataset(id)
+    writer = _Writer(request, dataset, wanted)
+    try:
+        async with live.watch(id, wanted.watch) as viewer:
+            yield b"retry: 1000\n: listening\n\n"
+            after = view.cursor_of(last)
+            spoken = time.monotonic()
+            while not viewer.is_over:
+                taken = await viewer.take(LOOK_AGAIN_S)
+                if after and viewer.start is not None:
+                    filled = partial(view.filled_in, manager, dataset, wanted.watch, after, viewer.start)
+                    after = {}
+                    taken[:0] = await live.away(filled)
+                for news in taken:
+                    yield writer.event(news)
+                    spoken = time.monotonic()
+                if not _may_look(request, id):
+                    yield _sse("end", OVER)
+                    return
+                if time.monotonic() - spoken >= HEARTBEAT_S:
+                    yield b": here\n\n"
+                    spoken = time.monotonic()
+    except TooManyViewers:
+        yield _sse("end", FULL)
+    except StoreError:
+        return  # what was missed is not known: the browser comes back, and asks again for what is behind its last id
+
+
+def _may_look(request: Asked, dataset: str) -> bool:
+    """Whether the session that a stream began with still lets its user see the dataset."""
+    manager = manager_of(request)
+    try:
+        user, _ = manager.users.sessions.look(visitor_of(request).token)
+    except UsersError:
+        return True  # not known at the moment: the next look tells
+    return bool(user and user.may_see(dataset) and dataset in manager.registry.datasets())
+
+
+class _Writer:
+    """News as an event of the stream, in the words of its viewer."""
+
+    def __init__(self, request: Asked, dataset: Dataset, wanted: view.Shown) -> None:
+        self._accept = request.headers.get("accept-language", "")
+        self._dataset = dataset
+        self._wanted = wanted
+        self._template = environment().get_template("test_news.j2")
+
+    def event(self, news: News) -> bytes:
+        rows = [view.row_of(one) for one in news.actions] + [view.row_of_tally(one) for one in news.refused]
+        text = self._template.render(
+            news=news,
+            rows=rows,
+            gone=[view.element_of(one) for one in news.gone],
+            f=Formats(self._accept, self._dataset.settings.time_zone),
+            id=self._dataset.id,
+            query=self._wanted.query,
+            actions_path=actions_path(self._dataset.id),
+        )
+        return _sse("rows", text, "" if news.cursor is None else view.cursor_text(news.cursor))
+
+
+def _sse(name: str, text: str, id: str = "") -> bytes:
+    """One event. Each line of the text is a line of data: what is in it can begin no other field."""
+    lines = [f"event: {name}", *(f"data: {line}" for line in _LINE.split(text)), *([f"id: {id}"] if id else [])]
+    return ("\n".join(lines) + "\n\n").encode("utf-8", "replace")
+
+
+DOOR_NAMES: Final[dict[Door, str]] = {"both": "Merged", "browser_only": "Browser only", "server_only": "Server only"}
+
+
+def _shown(code: str, event: str, door: str, page: str) -> view.Shown:
+    """The filter in the address. ValueError for one that cannot be."""
+    if max(map(len, (code, event, page))) > LONGEST_FILTER:
+        raise ValueError(f"a filter is longer than {LONGEST_FILTER} characters")
+    if door and door not in DOOR_NAMES:
+        raise ValueError(f"door = {door[:40]!r}: wanted one of {', '.join(DOOR_NAMES)}")
+    texts = (text.replace("\0", "").strip() for text in (code, event, page))
+    one, two, three = texts
+    return view.Shown(one, two, next((name for name in DOOR_NAMES if name == door), None), three)
+
+
+def live_of(request: Asked) -> Live:
+    live: Live = request.app.state.live
+    return live
+
+
+ROUTES: Final[list[Any]] = [arriving, try_payload]
+STREAMS: Final[list[Any]] = [stream]
+"""What has no twin."""
