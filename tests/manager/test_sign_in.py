@@ -15,6 +15,7 @@ from truecount.log.backup import backup
 from truecount.log.registry import Registry
 from truecount.manager.answers import NewUser
 from truecount.manager.users.accounts import AccountError, Role, check_email
+from truecount.manager.users.file import FORMAT
 from truecount.manager.users.links import LASTS_S, LinkGone
 from truecount.manager.users.passwords import MOST, Passwords, WeakPassword, check_password
 from truecount.manager.users.sessions import IDLE_S, LONGEST_S
@@ -525,7 +526,7 @@ def test_a_newer_format_of_users_is_left_alone(tmp_path: Path) -> None:
     house = House(tmp_path)
     house.users.close()
     with sqlite3.connect(house.folder.path / "users.sqlite") as database:
-        database.execute("pragma user_version = 2")
+        database.execute(f"pragma user_version = {FORMAT + 1}")
     with house.open():
         assert "use a newer one" in house.visitor().get("/sign-in").text
 
