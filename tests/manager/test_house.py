@@ -49,6 +49,9 @@ HOUSE: dict[tuple[str, str], Who] = {
     ("GET", "/d/{dataset:str}/event"): Who.USER,
     ("GET", "/d/{dataset:str}/events/{event_name:path}"): Who.USER,
     ("GET", "/d/{dataset:str}/start"): Who.USER,
+    ("GET", "/d/{dataset:str}/actions"): Who.USER,
+    ("GET", "/d/{dataset:str}/actions/{names:path}"): Who.USER,
+    ("GET", "/d/{dataset:str}/explain"): Who.USER,
     ("GET", "/d/{dataset:str}/settings"): Who.OWNER,
     ("POST", "/d/{dataset:str}/settings"): Who.OWNER,
     ("POST", "/d/{dataset:str}/delete"): Who.OWNER,
@@ -68,10 +71,10 @@ HOUSE: dict[tuple[str, str], Who] = {
             ("PATCH", "datasets/{id:str}"),
             ("DELETE", "datasets/{id:str}"),
             ("GET", "datasets/{id:str}/events"),
-            ("GET", "datasets/{id:str}/findings"),
             ("GET", "datasets/{id:str}/refused"),
             ("GET", "datasets/{id:str}/outcomes"),
             ("GET", "datasets/{id:str}/explain"),
+            ("GET", "datasets/{id:str}/findings"),
             ("GET", "outcomes"),
             ("GET", "datasets/{id:str}/imports"),
             ("GET", "datasets/{id:str}/imports/{digest:str}"),
@@ -84,7 +87,16 @@ HOUSE: dict[tuple[str, str], Who] = {
 }
 """Every route and who may use it. A new one has to be written here too: so somebody thinks of it twice."""
 
-PAGES = ("/start", "/d/77/start", "/d/77/diagnostics", "/d/77/event?name=Purchase", "/d/77/settings", "/api")
+PAGES = (
+    "/start",
+    "/d/77/start",
+    "/d/77/actions",
+    "/d/77/explain",
+    "/d/77/diagnostics",
+    "/d/77/event?name=Purchase",
+    "/d/77/settings",
+    "/api",
+)
 """Pages of a signed-in owner."""
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from truecount.manager.routes import (
+    actions,
     browse_api,
     commands,
     diagnostics,
     event,
+    explain,
     front,
     health,
     overview,
@@ -28,6 +30,8 @@ PAGES: Final[list[Any]] = [
     *diagnostics.ROUTES,
     *event.ROUTES,
     *start.ROUTES,
+    *actions.ROUTES,
+    *explain.ROUTES,
     *settings.ROUTES,
     *tokens.ROUTES,
 ]

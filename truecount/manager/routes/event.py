@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote, urlencode
 
@@ -14,6 +15,7 @@ from truecount.manager.ranges import PRESETS, period_of
 from truecount.manager.routes.overview import Links, chart_of
 from truecount.manager.shared import Asked, TableFormat, manager_of
 from truecount.manager.views import event as view
+from truecount.manager.views.explain import explain_path
 from truecount.manager.web import csv_answer, gives, see_other, wants_csv
 from truecount.manager.who import Who
 
@@ -61,6 +63,7 @@ async def event(
         chart=chart_of(dataset, period, name, counts.buckets, formats_of(request, zone)) if counts else None,
         delay_words=view.DELAY_WORDS,
         sources_of=view.sources_of,
+        explain=partial(explain_path, dataset),
     )
 
 
