@@ -164,11 +164,12 @@ def test_examples_lead_to_their_explanation_whatever_their_names_hold(owner: Vis
     )
     answers.look = answer(finding("page-view-only", examples=[example, bare]))
     text = owner.get(PATH).text
-    (address,) = re.findall(r'href="(/d/77/explain[^"]+)"', text)
+    address, by_offset = re.findall(r'href="(/d/77/explain[^"]+)"', text)
     assert (
         html.unescape(address)
         == "/d/77/explain?event=a%2Fb%22%3F%26%23%E2%80%AE%2Ftr&id=a%2Fb%22%3F%26%23%E2%80%AE%2Ftr"
     )
+    assert html.unescape(by_offset) == "/d/77/explain?event=Lead&at=d%3A1%3A2"
     assert "without event id" in text and "\u202e" not in text
 
 

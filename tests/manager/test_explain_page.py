@@ -13,7 +13,8 @@ import pytest
 from tests.manager.served import Guest, links_of, sell, wait_copies, words_of
 from tests.system import AGENT, Shop, System, purchase
 from truecount.manager import words
-from truecount.manager.views.explain import MOST_LANES, explain_path, explain_view
+from truecount.manager.links import explain_path
+from truecount.manager.views.explain import MOST_LANES, explain_view
 from truecount.measure.explain import CopyDetails, Explained, ExplainedCopy
 from truecount.vocabulary import Rule
 

@@ -389,7 +389,7 @@ def test_the_newest_copies_come_first_with_the_place_that_names_them(clean: Stor
         (copy.source, copy.event_id, copy.order_id) for copy in wanted
     ]
     assert found[0].value == (None if wanted[0].value_e4 is None else money(50_000))
-    assert found[0].offset.startswith("d1/")
+    assert found[0].offset.startswith("d1:")
 
 
 def test_a_dataset_that_counts_bots_sees_what_they_carry(clean: Store) -> None:

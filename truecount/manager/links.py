@@ -7,6 +7,13 @@ from urllib.parse import urlencode
 from truecount.manager.nav import dataset_path
 
 
+def explain_path(dataset: str, event: str, id: str = "", at: str = "") -> str:
+    """The address that explains an action."""
+    from truecount.manager.views.explain import Search
+
+    return Search(event=event, id=id, at=at).address(dataset)
+
+
 def actions_path(dataset: str) -> str:
     """All actions of a dataset, the newest first."""
     return dataset_path(dataset, "/actions")

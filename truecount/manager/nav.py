@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Final, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from truecount.manager.users.accounts import User
 from truecount.manager.who import Who
@@ -54,11 +54,6 @@ def entries(user: User, dataset: str) -> list[Entry]:
 def dataset_path(dataset: str, below: str = "") -> str:
     """The address of a dataset's page."""
     return f"/d/{quote(dataset, safe='')}{below}"
-
-
-def explain_path(dataset: str, event_name: str, event_id: str) -> str:
-    """The address that explains one action. Names and ids are a sender's: slashes, quotes, anything."""
-    return dataset_path(dataset, "/explain?" + urlencode({"event": event_name, "id": event_id}))
 
 
 def first_page(dataset: str) -> str:

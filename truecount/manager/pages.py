@@ -18,8 +18,8 @@ from litestar import Response
 from truecount.datasets import Dataset
 from truecount.manager import static_files
 from truecount.manager.formats import Formats
-from truecount.manager.links import test_path
-from truecount.manager.nav import Entry, dataset_path, entries, explain_path, same_page
+from truecount.manager.links import explain_path, test_path
+from truecount.manager.nav import Entry, dataset_path, entries, same_page
 from truecount.manager.remarks import MARKS, RULES
 from truecount.manager.shared import Connection, manager_of
 from truecount.manager.users.accounts import User
@@ -89,7 +89,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters.update(visible=visible, spaced=spaced)
-    made.globals.update(static=static_files.address, at=dataset_path, explained_at=explain_path)
+    made.globals.update(static=static_files.address, at=dataset_path)
     made.globals.update(at_test=test_path, explain_path=explain_path, rules=RULES, marks=MARKS)
     made.globals["p"] = made.get_template("parts.j2").module
     return made

@@ -101,7 +101,7 @@ class MatchKeys(msgspec.Struct, kw_only=True):
 
 
 class NewestCopy(msgspec.Struct, kw_only=True):
-    """One copy; `offset` names one that has no event id."""
+    """One copy; `offset` (door:entry:position) names one that has no event id."""
 
     source: str
     event_id: str
@@ -183,7 +183,7 @@ def newest(store: Sql, dataset: Dataset, event_name: str, since_ms: int, until_m
             received_time=time_of_us(int(received_us)),
             value=None if value_e4 is None else money(int(value_e4)),
             currency=str(currency) or None,
-            offset=f"{log}/{int(seq)}/{int(pos)}",
+            offset=f"{log}:{int(seq)}:{int(pos)}",
         )
         for source, event_id, order_id, event_time_ms, received_us, value_e4, currency, log, seq, pos in rows
     ]

@@ -11,11 +11,11 @@ from litestar.params import FromPath, FromQuery
 
 from truecount.manager import words
 from truecount.manager.boxes import ask
+from truecount.manager.links import explain_path
 from truecount.manager.pages import show
 from truecount.manager.ranges import PRESETS, period_of
 from truecount.manager.shared import Asked, TableFormat, manager_of
 from truecount.manager.views import actions as view
-from truecount.manager.views.explain import explain_path
 from truecount.manager.web import csv_answer, gives, wants_csv
 from truecount.manager.who import Who
 from truecount.measure.forms import time_of_ms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -9,6 +10,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from truecount.manager.boxes import LIMIT_S, box_of
+from truecount.manager.links import explain_path
 from truecount.manager.nav import dataset_path
 from truecount.manager.pages import show
 from truecount.manager.shared import Asked, Format, manager_of
@@ -90,7 +92,15 @@ async def _show(request: Asked, dataset: str, state: view.Shown, problem: str | 
     page = view.diagnostics(found, state, looked, mutes)
     page.problem = problem
     status = 400 if problem else 200
-    return show(request, "diagnostics.j2", page, here="diagnostics", dataset=dataset, status=status)
+    return show(
+        request,
+        "diagnostics.j2",
+        page,
+        here="diagnostics",
+        dataset=dataset,
+        status=status,
+        explain=partial(explain_path, dataset),
+    )
 
 
 ROUTES: Final[list[Any]] = [diagnostics, mute, unmute]

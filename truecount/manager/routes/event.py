@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote, urlencode
 
 from litestar import Response, get
 from litestar.params import FromPath, FromQuery
 
+from truecount.manager.links import explain_path
 from truecount.manager.nav import dataset_path
 from truecount.manager.pages import formats_of, show
 from truecount.manager.ranges import PRESETS, period_of
@@ -61,6 +63,7 @@ async def event(
         chart=chart_of(dataset, period, name, counts.buckets, formats_of(request, zone)) if counts else None,
         delay_words=view.DELAY_WORDS,
         sources_of=view.sources_of,
+        explain=partial(explain_path, dataset),
     )
 
 

@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery
 
 from truecount.manager import words
 from truecount.manager.boxes import ask
+from truecount.manager.links import explain_path
 from truecount.manager.pages import show
 from truecount.manager.shared import Asked, Format, manager_of
 from truecount.manager.views import explain as view
@@ -95,7 +96,7 @@ async def _answer(request: Asked, id: str, search: view.Search) -> Response[Any]
         view.explain_view(box.data),
         here="actions",
         dataset=id,
-        link=lambda event, event_id="": view.explain_path(id, event, event_id),
+        link=lambda event, event_id="": explain_path(id, event, event_id),
         sources=words.SOURCES,
         here_as=lambda **more: search.address(id, **more),
     )

@@ -125,11 +125,6 @@ class ExplainView(Explained, kw_only=True):
     fields: list[FieldRow]
 
 
-def explain_path(dataset: str, event: str, id: str = "", at: str = "") -> str:
-    """The address that explains an action."""
-    return Search(event=event, id=id, at=at).address(dataset)
-
-
 _KEYS: Final = {
     "event_id": "the event id",
     "order": "the order id",
