@@ -24,7 +24,8 @@ from truecount.collect.server import EVENTS_PATH
 from truecount.manager import boxes, openapi, static_files
 from truecount.manager.app import check_everyone_said_who
 from truecount.manager.boxes import Box, ask
-from truecount.manager.pages import Canary, Frame, environment, frame_of, visible
+from truecount.manager.canary import Canary
+from truecount.manager.pages import Frame, environment, frame_of, visible
 from truecount.manager.shared import Asked
 from truecount.manager.who import Who
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreDown

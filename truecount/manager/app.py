@@ -29,11 +29,15 @@ def application(
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         app.state.manager = Manager(folder, settings, users)
         on_start()
-        rolling = asyncio.create_task(app.state.manager.roll_now_and_then())
+        working = [
+            asyncio.create_task(work)
+            for work in (app.state.manager.roll_now_and_then(), app.state.manager.canary.fly())
+        ]
         try:
             yield
         finally:
-            rolling.cancel()
+            for task in working:
+                task.cancel()
             app.state.manager.close()
 
     made = Litestar(

@@ -19,6 +19,7 @@ from truecount.log.errors import LogError
 from truecount.log.folder import DataFolder
 from truecount.log.registry import Registry
 from truecount.manager.answers import changed_settings
+from truecount.manager.canary import Canaries, Way
 from truecount.manager.engine import EngineLink
 from truecount.manager.kept import Kept
 from truecount.manager.once import Once
@@ -57,6 +58,7 @@ class Manager:
         self.users = users or Users(folder.path)
         self.once = Once()
         self.kept = Kept()
+        self.canary = Canaries(Way(folder.path, self.link, folder.secret("canary")), settings.canary_s)
         self.writing = asyncio.Lock()
         self.importing = asyncio.Lock()
         self._intake: Intake | None = None
