@@ -151,6 +151,7 @@ def _datasets(folder: DataFolder) -> Iterator[Finding]:
 
 
 def _server(folder: DataFolder, *, quick: bool) -> Iterator[Finding]:
+    from truecount.manager.canary import canaries_in
     from truecount.store.client import Store
     from truecount.store.errors import StoreError
     from truecount.store.place import unusable
@@ -172,6 +173,7 @@ def _server(folder: DataFolder, *, quick: bool) -> Iterator[Finding]:
     try:
         with Store.of_folder(folder.path) as store:
             loader = store.state()["loader"]
+            copies = loader["copies"] - canaries_in(store)
     except StoreError as error:
         yield Finding(
             "engine",
@@ -182,7 +184,7 @@ def _server(folder: DataFolder, *, quick: bool) -> Iterator[Finding]:
         )
         return
     lag_s = loader["lag_us"] / 1e6
-    says = f"{loader['copies']:,} copies, {lag_s:.1f} s behind the log"
+    says = f"{copies:,} copies, {lag_s:.1f} s behind the log"
     if loader["error"]:
         error_told = str(loader["error"])
         wrong_says = f"{says}; counts are incomplete, it cannot go on: {what_is_wrong(error_told)}"
@@ -191,6 +193,7 @@ def _server(folder: DataFolder, *, quick: bool) -> Iterator[Finding]:
         yield Finding("loader", LOOK, says, "look again: it should catch up by itself")
     else:
         yield Finding("loader", GOOD, says)
+    yield from _canary(folder)
     if loader["set_aside"]:
         yield Finding(
             "set aside",
@@ -200,6 +203,40 @@ def _server(folder: DataFolder, *, quick: bool) -> Iterator[Finding]:
         )
     with Store.of_folder(folder.path) as store:
         yield from _store(folder, store, quick=quick)
+
+
+def _canary(folder: DataFolder) -> Iterator[Finding]:
+    """How old the newest canary of each door is, as the manager says in /metrics."""
+    from http.client import HTTPConnection, HTTPException
+
+    from truecount.manager.canary import LATE_S
+    from truecount.manager.health import CANARY_AGE
+    from truecount.manager.serving import serve_state
+
+    state = serve_state(folder.path)
+    if state is None:
+        return
+    connection = HTTPConnection("127.0.0.1", state.manager, timeout=10)
+    try:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+    except (OSError, HTTPException):
+        yield Finding("canary", LOOK, "the manager does not answer", "look again; see the server's stderr")
+        return
+    finally:
+        connection.close()
+    ages = {
+        line.split('"')[1]: float(line.rsplit(" ", 1)[1])
+        for line in text.splitlines()
+        if line.startswith(CANARY_AGE + "{")
+    }
+    late = {door: age for door, age in ages.items() if age > LATE_S}
+    if late:
+        told = ", ".join(f"{door} door {_span(age)}" for door, age in late.items())
+        yield Finding("canary", LOOK, f"none came to the count for so long: {told}", "each page says why, at its side")
+    elif ages:
+        told = ", ".join(f"{door} door {age:.0f} s" for door, age in ages.items())
+        yield Finding("canary", GOOD, f"came to the count so long ago: {told}")
 
 
 def _store_at_rest(folder: DataFolder) -> Iterator[Finding]:
