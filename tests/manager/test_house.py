@@ -53,6 +53,7 @@ HOUSE: dict[tuple[str, str], Who] = {
     ("GET", "/healthz"): Who.ANYONE,
     ("GET", "/readyz"): Who.ANYONE,
     ("GET", "/metrics"): Who.ANYONE,
+    ("GET", "/canary"): Who.ANYONE,
     ("GET", "/static/{name:str}"): Who.ANYONE,
     ("GET", "/api"): Who.USER,
     ("GET", "/api/openapi.json"): Who.USER,
@@ -350,7 +351,7 @@ def test_the_document_of_the_api_tells_all_twins(owner: Visitor) -> None:
     found = {(method.upper(), path) for path, item in told["paths"].items() for method in item}
     plain = {(method, re.sub(r":str", "", path)) for method, path in HOUSE}
     others = {
-        *("/healthz", "/readyz", "/metrics", "/static/{name}", "/api", "/api/openapi.json"),
+        *("/healthz", "/readyz", "/metrics", "/canary", "/static/{name}", "/api", "/api/openapi.json"),
         *(path for _, path in plain if path.startswith("/api/")),
     }
     assert found == {(method, path) for method, path in plain if path not in others}

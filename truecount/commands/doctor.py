@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
+
 from truecount.cli import WrongUse
 from truecount.commands.flags import Parser, folder_of
 from truecount.commands.output import write_table
@@ -206,11 +208,9 @@ def _server(folder: DataFolder, *, quick: bool) -> Iterator[Finding]:
 
 
 def _canary(folder: DataFolder) -> Iterator[Finding]:
-    """How old the newest canary of each door is, as the manager says in /metrics."""
+    """How old the newest canary is, as the manager says."""
     from http.client import HTTPConnection, HTTPException
 
-    from truecount.manager.canary import LATE_S
-    from truecount.manager.health import CANARY_AGE
     from truecount.manager.serving import serve_state
 
     state = serve_state(folder.path)
@@ -218,25 +218,27 @@ def _canary(folder: DataFolder) -> Iterator[Finding]:
         return
     connection = HTTPConnection("127.0.0.1", state.manager, timeout=10)
     try:
-        connection.request("GET", "/metrics")
-        text = connection.getresponse().read().decode()
+        connection.request("GET", "/canary?format=json", headers={"Accept": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read()
     except (OSError, HTTPException):
         yield Finding("canary", LOOK, "the manager does not answer", "look again; see the server's stderr")
         return
     finally:
         connection.close()
-    ages = {
-        line.split('"')[1]: float(line.rsplit(" ", 1)[1])
-        for line in text.splitlines()
-        if line.startswith(CANARY_AGE + "{")
-    }
-    late = {door: age for door, age in ages.items() if age > LATE_S}
-    if late:
-        told = ", ".join(f"{door} door {_span(age)}" for door, age in late.items())
-        yield Finding("canary", LOOK, f"none came to the count for so long: {told}", "each page says why, at its side")
-    elif ages:
-        told = ", ".join(f"{door} door {age:.0f} s" for door, age in ages.items())
-        yield Finding("canary", GOOD, f"came to the count so long ago: {told}")
+    if answer.status != 200:
+        return  # none was sent yet, or none is to be
+    from truecount.manager.canary import Canary
+
+    seen = msgspec.json.decode(text, type=Canary)
+    trouble = "; ".join(f"{door} door: {why}" for door, why in seen.trouble.items())
+    came = f"the newest that came to the count was sent {seen.age_s:,.0f} s ago"
+    says = came if seen.doors else f"none came to the count for {seen.age_s:,.0f} s"
+    if trouble or seen.is_late:
+        says = f"{says}; {trouble}" if trouble else says
+        yield Finding("canary", LOOK, says, "one is sent every minute: look again; then see the server's stderr")
+    else:
+        yield Finding("canary", GOOD, says)
 
 
 def _store_at_rest(folder: DataFolder) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -13,8 +13,6 @@ from truecount.manager.canary import Canaries, canaries_in
 from truecount.manager.engine import EngineLink
 from truecount.manager.serving import serve_state
 from truecount.store.errors import StoreError
-
-CANARY_AGE: Final = "truecount_canary_age_seconds"
 
 
 class Readiness(msgspec.Struct):
@@ -85,7 +83,9 @@ class _Numbers:
         from prometheus_client.core import GaugeMetricFamily
 
         age = GaugeMetricFamily(
-            CANARY_AGE, "Seconds since the newest canary that was counted was sent.", labels=["door"]
+            "truecount_canary_age_seconds",
+            "Seconds since the newest canary that was counted was sent.",
+            labels=["door"],
         )
         seconds = GaugeMetricFamily(
             "truecount_canary_seconds", "Time of the newest canary from its door to the count.", labels=["door"]
