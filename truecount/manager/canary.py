@@ -34,7 +34,9 @@ SEND_LIMIT_S: Final = 5.0
 """So long a door may take to answer."""
 DEADLINE_S: Final = 45.0
 """So long a canary is looked for in the store: the engine may start again meanwhile."""
-LOOK_EVERY_S: Final = 0.1
+FIRST_LOOK_S: Final = 0.1
+LAST_LOOK_S: Final = 2.0
+"""How long to wait between two looks, first and in the end: a store that is behind must not be asked all the time."""
 STARTING_S: Final = 0.25
 """How often to look whether the server is up."""
 LATE_S: Final = 180.0
@@ -150,7 +152,7 @@ class Canaries:
             self._began = start
         flying: dict[str, str] = {}
         await asyncio.gather(*(self._send(door, flying) for door in DOORS))
-        silence = ""
+        silence, pause = "", FIRST_LOOK_S
         sent = dict.fromkeys(flying, start)
         while flying and self._now_s() - start < DEADLINE_S:
             try:
@@ -164,7 +166,8 @@ class Canaries:
                 door = self._doors[flying.pop(event_id)]
                 door.sent_s, door.seconds, door.trouble = sent[event_id], self._now_s() - sent[event_id], ""
             if flying:
-                await self._sleep(LOOK_EVERY_S)
+                await self._sleep(pause)
+                pause = min(pause * 1.25, LAST_LOOK_S)
         for name in flying.values():
             what = silence or "it is not counted"
             self._doors[name].trouble = f"taken, and after {DEADLINE_S:g} s: {what}"
