@@ -228,7 +228,7 @@ def test_a_session_that_ended_elsewhere_sends_an_open_page_to_sign_in(screen: Sc
     other.page.goto(made["link"])
     other.page.fill("#password", "another long one")
     other.page.press("#password", "Enter")
-    other.page.wait_for_url("**/d/*/start")
+    other.page.wait_for_url("**/d/*")
     other.context.close()
     page.wait_for_url("**/sign-in?next=*", timeout=60_000)
     page.fill("#email", OWNER)
