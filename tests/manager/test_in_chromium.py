@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -281,3 +282,93 @@ def test_an_open_page_asks_for_the_newest_canary(screen: Screen, system: System)
     wait_until(lambda: int(page.locator("#canary [data-age]").get_attribute("data-age") or 5000) < 200, "the newest")
     assert page.locator("#canary").count() == 1
     assert screen.faults() == []
+
+
+def test_from_a_number_two_steps_lead_to_the_copies_and_the_sentence_with_the_keyboard_alone(
+    screen: Screen, system: System
+) -> None:
+    page = screen.page
+    first_run(page, system)
+    shop = system.create("BrewBeans")
+    person = {"em": ["jane@mail.example"], "external_id": ["Customer 42"]}
+    assert system.post_events(shop, [purchase("order-1", user_data=person)]).status == 200
+    system.post_hit(
+        shop,
+        ev="Purchase",
+        eid="order-1",
+        cd={"value": "899.00", "currency": "INR"},
+        dl="https://brewbeans.example/thanks?contact=jane@mail.example",
+    )
+    assert system.post_events(shop, [purchase("order-1", user_data=person)]).status == 200
+    assert system.post_events(shop, [purchase(f"order-{n}") for n in range(2, 70)]).status == 200
+    system.post_hit(shop, ev="Purchase", eid="Order-2", cd={"value": "10", "currency": "INR"})
+    long = "w" * 300 + "<script>alert(1)</script>\u202e"
+    system.post_hit(shop, ev="PageView", eid=long, dl="https://brewbeans.example/" + "x" * 300)
+    system.post_events(shop, [{**purchase("old"), "event_time": 1_500_000_000}])
+    wait_until(lambda: system.copies(shop) == 72 and system.copies(shop, "PageView") == 1 and system.refused(shop))
+
+    at = f"/d/{shop.id}/actions"
+    page.goto(f"{at}?event=Purchase")
+    shown(page, "actions")
+    tab_to(page, lambda text: text.startswith("Both"))
+    page.keyboard.press("Enter")
+    page.wait_for_url("**door=both*")
+    assert "1 purchase " in page.inner_text("main")
+    tab_to(page, lambda text: text == "order-1")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/explain?*")
+    assert "Three copies, one sale." in page.inner_text(".verdict")
+    assert page.locator(".flow .fcard").count() == 4
+    shown(page, "explain-three")
+
+    page.keyboard.press("g")
+    page.keyboard.press("a")
+    page.wait_for_url(f"**{at}")
+    shown(page, "actions-every-event")
+    page.goto(f"{at}?outcome=refused")
+    shown(page, "actions-refused")
+    page.goto(f"{at}?event=Lead&door=both")
+    shown(page, "actions-filtered-away")
+    page.goto(f"/d/{shop.id}/explain?event=PageView&" + urlencode({"id": long}))
+    shown(page, "explain-long")
+    page.goto(f"/d/{shop.id}/explain?event=Purchase&id=Order-2")
+    assert "What came nearest" in page.inner_text("main")
+    shown(page, "explain-nearest")
+    page.goto(f"/d/{shop.id}/explain?event=Purchase&id=nothing")
+    shown(page, "explain-unknown")
+
+    # What is typed to find a person leaves the page as a hash alone.
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url + (request.post_data or "")))
+    for field, text in (("E-mail address", " Jane@mail.example"), ("External id", "Customer 42")):
+        page.goto(f"/d/{shop.id}/explain")
+        page.get_by_label(field).focus()
+        page.keyboard.type(text)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/explain?event=Purchase&*")
+        assert "Three copies, one sale." in page.inner_text(".verdict")
+    assert not [url for url in asked if "jane" in url.lower()]
+    assert "em=" in "".join(asked) and "Customer" not in "".join(asked)
+    assert screen.faults() == []
+
+
+def test_actions_and_explain_work_without_scripts(browser: Browser, system: System) -> None:
+    screen = Screen(browser, system, java_script_enabled=False)
+    page = screen.page
+    first_run(page, system)
+    shop = system.create("BrewBeans")
+    assert system.post_events(shop, [purchase("order-1"), purchase("order-2")]).status == 200
+    wait_until(lambda: system.copies(shop) == 2)
+    page.goto(f"/d/{shop.id}/actions")
+    page.select_option("#a-event", "Purchase")
+    page.select_option("#a-rule", "first_received")
+    page.click("text=Show >> nth=0")
+    page.wait_for_url("**event=Purchase*")
+    assert len(page.query_selector_all("tbody tr")) == 2
+    page.click("text=Find by id")
+    assert page.is_disabled("#x-em") and "needs a script" in page.inner_text("#x-em-hint")
+    page.fill("#q", "order-2")
+    page.click("text=Explain")
+    page.wait_for_url("**id=order-2*")
+    assert "One copy, one sale." in page.inner_text(".verdict")
+    screen.context.close()

@@ -113,15 +113,23 @@ def test_hashes_are_shown_when_they_are_asked_for_and_never_else(clean: Store) -
         {"external_id": "user-42"},
         {"external_id": digest("user-42").hex()},
         {"external_id": digest("user-42").hex().upper()},
+        {"em": digest("jane").hex()},
+        {"em": digest("jane").hex().upper()},
+        {"offset": "d1:1:0"},
+        {"offset": "d1:2:0"},
+        {"offset": "d1:2:0", "event_id": "s"},
     ],
-    ids=["order", "fbp", "external_id", "external_id_hashed", "external_id_hashed_in_capitals"],
-)
+    ids=[
+        "order", "fbp", "external_id", "external_id_hashed", "external_id_hashed_in_capitals", "em", "em_in_capitals",
+        "offset_of_the_first_copy", "offset_of_the_second", "offset_beside_an_id",
+    ],
+)  # fmt: skip
 def test_a_copy_without_id_is_found_by_its_other_keys(clean: Store, given: dict[str, str]) -> None:
     external_id = digest("user-42")
     copies = [
-        sale("d", "browser", "", order_id="7", fbp="f", external_id=external_id),
+        sale("d", "browser", "", order_id="7", fbp="f", external_id=external_id, em=digest("jane")),
         sale("d", "server", "s", 1, order_id="7", fbp="f", external_id=external_id),
-        sale("d", "server", "other", 2, order_id="8", fbp="g"),
+        sale("d", "server", "other", 2, order_id="8", fbp="g", em=digest("joan")),
     ]
     load(clean, rows_of(copies))
     answer = told(clean, **given)
@@ -129,7 +137,18 @@ def test_a_copy_without_id_is_found_by_its_other_keys(clean: Store, given: dict[
     assert answer["event_id"] == "s"
 
 
-@pytest.mark.parametrize("given", [{"event_id": "zz"}, {"order": "zz"}, {"fbp": "zz"}, {"external_id": "zz"}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"event_id": "zz"},
+        {"order": "zz"},
+        {"fbp": "zz"},
+        {"external_id": "zz"},
+        {"em": digest("zz").hex()},
+        {"offset": "d1:9:0"},
+        {"offset": "d1:9:0", "event_id": "a"},
+    ],
+)
 def test_what_is_not_there_is_none(clean: Store, given: dict[str, str]) -> None:
     load(clean, rows_of([sale("d", "browser", "a")]))
     assert explain(clean, DATASET, "Purchase", **given) is None
@@ -139,8 +158,37 @@ def test_what_is_not_there_is_none(clean: Store, given: dict[str, str]) -> None:
 def test_an_action_is_named_in_one_way(store: Store) -> None:
     with pytest.raises(ValueError, match="one of"):
         explain(store, DATASET, "Purchase")
-    with pytest.raises(ValueError, match="one of"):
-        explain(store, DATASET, "Purchase", event_id="a", fbp="f")
+    for given in ({"event_id": "a", "fbp": "f"}, {"offset": "d1:1:0", "fbp": "f"}):
+        with pytest.raises(ValueError, match="one of"):
+            explain(store, DATASET, "Purchase", **given)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="SHA-256"):
+        explain(store, DATASET, "Purchase", em="jane@mail.example")
+    for offset in ("x", "d1:1", "d1:1:-1", "d1:99999999999999999999:0", ":1:1", "d1:1:0 "):
+        with pytest.raises(ValueError, match="door:entry:position"):
+            explain(store, DATASET, "Purchase", offset=offset)
+
+
+def test_an_offset_chooses_among_the_actions_of_an_id(clean: Store) -> None:
+    load(clean, rows_of([sale("d", "server", "a", at * 50 * HOUR_US) for at in range(3)]))
+    for seq, day in ((1, "2026-09-21"), (2, "2026-09-23"), (3, "2026-09-25")):
+        answer = told(clean, event_id="a", offset=f"d1:{seq}:0")
+        assert [copy["received_time"][:10] for copy in answer["copies"]] == [day]
+        assert answer["others"] == 2
+        assert told(clean, offset=f"d1:{seq}:0")["copies"] == answer["copies"]
+
+
+def test_the_details_of_a_copy_are_shown_when_they_are_asked_for_and_never_else(clean: Store) -> None:
+    fields = {"url": "https://shop.example/?to=removed-email", "custom_data": '{"size": "L"}', "consent": "granted"}
+    copy = sale(
+        "d", "server", "a", em=digest("em"), removed=("url:email",), notes=("bad:value",), value_e4=10_000, **fields
+    )
+    load(clean, rows_of([copy]))
+    assert "details" not in told(clean, event_id="a")["copies"][0]
+    details = told(clean, event_id="a", details=True)["copies"][0]["details"]
+    assert details.items() >= {**fields, "removed": ["url:email"], "notes": ["bad:value"]}.items()
+    assert (details["offset"], details["value"], details["currency"]) == ("d1:1:0", "1.00", None)
+    hex = digest("em").hex()
+    assert details["key_marks"] == {"em": [f"{hex[:4]}…{hex[-4:]}"]} and hex not in str(details)
 
 
 def test_of_an_id_that_came_again_the_newest_is_shown_and_the_others_are_counted(clean: Store) -> None:

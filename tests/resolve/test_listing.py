@@ -86,6 +86,23 @@ def test_pages_put_together_are_the_whole_list_without_a_gap_or_a_row_twice(load
         assert all_pages(loaded, limit, names=[name]) == whole
 
 
+def test_the_way_back_shows_the_same_pages(loaded: Store) -> None:
+    name = max(events(loaded, DATASET), key=lambda row: row.actions).event_name
+    pages = [listing(loaded, DATASET, names=[name], limit=2)]
+    while pages[-1].after:
+        pages.append(listing(loaded, DATASET, names=[name], limit=2, after=pages[-1].after))
+    assert len(pages) > 2 and pages[0].before is None
+    for page, earlier in zip(pages[:0:-1], pages[-2::-1], strict=True):
+        assert page.before
+        assert listing(loaded, DATASET, names=[name], limit=2, before=page.before) == earlier
+    # Where fewer are newer than a page holds, the first page is shown whole.
+    assert listing(loaded, DATASET, names=[name], limit=3, before=pages[1].before or "").before is None
+    with pytest.raises(ValueError, match="not both"):
+        listing(loaded, DATASET, after="1.1", before="1.1")
+    with pytest.raises(ValueError, match="before"):
+        listing(loaded, DATASET, before="x")
+
+
 def test_filters_leave_what_they_say_and_the_sums_are_of_all_that_is_left(
     loaded: Store, right: dict[str, tuple[object, ...]]
 ) -> None:
@@ -93,6 +110,7 @@ def test_filters_leave_what_they_say_and_the_sums_are_of_all_that_is_left(
     for door in DOORS:
         page = listing(loaded, DATASET, door=door, limit=3)
         assert page.actions == sum(getattr(row, door) for row in counted.values())
+        assert page.doors == {name: sum(getattr(row, name) for row in counted.values()) for name in DOORS}
         assert page.actions == sum(told[1] == door for told in right.values())
         assert {row.door for row in page.rows} <= {door}
     for rule in {rule for told in right.values() for rule in told[4]}:  # type: ignore[attr-defined]

@@ -42,6 +42,8 @@ def test_a_person_can_shop_in_the_demo_and_the_books_still_agree(tmp_path: Path)
         found = re.search(r"dataset (\d+)\. .*: (http://(\S+):\d+)/\.", line)
         assert found
         dataset, shop = found[1], found[2]
+        look = re.search(r"Look at it: (\S+)", next(demo.stderr))
+        assert look
         collector = re.search(r"to (http://\S+),", line)
         assert collector
         site = Site(dataset, collector[1], shop, shop.replace("brewbeans", "beanpay"), "", Till(), outbox=None)  # type: ignore[arg-type]
@@ -53,6 +55,13 @@ def test_a_person_can_shop_in_the_demo_and_the_books_still_agree(tmp_path: Path)
             shopper.check_out()
             order = shopper.pay()
             assert f"explain {dataset} Purchase {order} --data" in shopper.page.inner_text("pre")
+            overview = browser.new_page()
+            overview.goto(look[1])
+            count = overview.locator("p.count")
+            first = count.inner_text()
+            overview.wait_for_function("first => document.querySelector('p.count').innerText !== first", arg=first)
+            assert re.search(r"Server only\s*\d+", overview.inner_text(".overlap"))
+            assert int(count.inner_text()) > int(first), "the page renews itself while visitors shop"
             shopper.close()
         demo.send_signal(signal.SIGINT)
         out, err = demo.communicate(timeout=120)

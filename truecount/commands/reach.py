@@ -348,7 +348,7 @@ class Local:
 
         dataset = self._dataset(id)
         with self._store() as store:
-            return encode(explain(store, dataset, event_name, **by, hashes=hashes))
+            return encode(explain(store, dataset, event_name, **by, hashes=hashes, details=False))
 
     def take(self, id: str, chunk: bytes) -> bytes:
         from truecount.manager.answers import encode

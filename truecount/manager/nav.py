@@ -25,6 +25,7 @@ class Item(NamedTuple):
 NAV: Final[tuple[Item, ...]] = (
     Item("overview", "", "overview", "Overview", "o", Who.USER),
     Item("start", "/start", "start", "Start", "", Who.USER),
+    Item("actions", "/actions", "actions", "Actions", "a", Who.USER),
     Item("settings", "/settings", "set", "Settings", "s", Who.OWNER),
 )
 

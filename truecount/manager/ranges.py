@@ -126,7 +126,7 @@ def _step_s(length_s: float) -> int:
 def _moment_ms(text: str, name: str) -> int:
     try:
         found = datetime.fromisoformat(text[:40].replace("Z", "+00:00"))
-        if found.tzinfo is None:
+        if found.tzinfo is None or not 1971 <= found.year <= 9000:
             raise ValueError
         return int(found.timestamp() * 1000)
     except (ValueError, OverflowError):

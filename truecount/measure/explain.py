@@ -23,6 +23,7 @@ _EVER: Final = 2**62
 RECEIVED_SHIFT: Final = 76
 """Above this many bits a place in the log counts the microseconds of its receipt, from an early start."""
 _DIGEST: Final = re.compile(r"[0-9a-fA-F]{64}").fullmatch
+_OFFSET: Final = re.compile(r"(.{1,200}):(\d{1,19}):(\d{1,9})", re.DOTALL | re.ASCII).fullmatch
 _COLUMNS: Final = (
     "place",
     "source",
@@ -43,7 +44,44 @@ _COLUMNS: Final = (
     *DIGEST_KEYS,
     "other_names",
     "other_values",
+    "removed",
+    "notes",
+    "door",
+    "seq",
+    "pos",
+    "action_source",
+    "url",
+    "referrer",
+    "custom_data",
+    "consent",
+    "test_event_code",
+    "browser",
+    "campaign",
 )
+
+
+class CopyDetails(msgspec.Struct, kw_only=True):
+    """What a page shows of a copy beside how it was decided; all as it is kept, raw contact data is not in it.
+
+    `removed` says what scrubbing took ("url:email"), `notes` what was odd about it ("bad:value"). `offset` is its place
+    in the log, door:entry:position. `key_marks` are short forms of the match keys' values: enough to tell equal ones.
+    """
+
+    offset: str
+    value: str | None
+    currency: str | None
+    item_number: str
+    action_source: str
+    url: str
+    referrer: str
+    custom_data: str
+    consent: str
+    test_event_code: str
+    browser: str
+    campaign: str
+    key_marks: dict[str, list[str]]
+    removed: list[str]
+    notes: list[str]
 
 
 class ExplainedCopy(msgspec.Struct, kw_only=True):
@@ -60,13 +98,15 @@ class ExplainedCopy(msgspec.Struct, kw_only=True):
     marks: list[str]
     hashes: dict[str, list[str]] | msgspec.UnsetType = msgspec.UNSET
     """With `hashes`: the values of each match key as they are kept."""
+    details: CopyDetails | msgspec.UnsetType = msgspec.UNSET
+    """With `details`."""
 
 
 class Explained(msgspec.Struct, kw_only=True):
     """One action: its copies in log order. `value` is the kept copy's, as amended.
 
-    `others` counts the other actions that the search found, older than this one. `nearest` is, for an action seen from
-    one side alone, the copy that came nearest to merging with it.
+    `others` counts the other actions that the search found; they are older than this one, unless an offset chose it.
+    `nearest` is, for an action seen from one side alone, the copy that came nearest to merging with it.
     """
 
     event_name: str
@@ -91,22 +131,31 @@ def explain(
     order: str | None = None,
     fbp: str | None = None,
     external_id: str | None = None,
+    em: str | None = None,
+    offset: str | None = None,
     hashes: bool = False,
+    details: bool = False,
 ) -> Explained | None:
-    """Explain the newest action of this name that holds a copy with this event id, order id, fbp or external id.
+    """Explain the newest action of this name that holds a copy with this event id, order id, fbp, external id, e-mail.
 
-    Ids are as they were sent or as they are kept (an e-mail inside hashed); `external_id` is raw or its SHA-256 in hex.
-    None when there is no such copy. ValueError unless exactly one is given.
+    Ids are as they were sent or as they are kept (an e-mail inside hashed); `external_id` is raw or its SHA-256 in hex,
+    `em` is the SHA-256 in hex alone. `offset` (door:entry:position of a copy) finds the action that holds that copy; it
+    may stand beside an event id, whose other actions are counted then. None when there is no such copy. ValueError
+    unless exactly one is given, or one cannot be read.
     """
-    given = [value for value in (event_id, order, fbp, external_id) if value]
-    if len(given) != 1:
-        raise ValueError("name the action by one of event id, order id, fbp or external id")
+    check_names(event_id=event_id, order=order, fbp=fbp, external_id=external_id, em=em, offset=offset)
+    chosen = _read_offset(offset) if offset else None
     event_id, order = _as_kept(event_id), _as_kept(order)
     fbp = _as_kept(strip_appendix(fbp, "fbp")) if fbp else None
     with Actions(store, dataset, [event_name, AMENDMENT]) as actions:
+        if chosen:
+            actions.put("chosen", "targets_by_offset", **chosen, event_name=event_name)
+            if not actions.count("chosen"):
+                return None
+            actions.put("targets", "targets_by_offset", **chosen, event_name=event_name)
         if event_id:
             actions.put("targets", "targets_by_event_id", event_name=event_name, event_id=event_id)
-        else:
+        elif not chosen:
             actions.put(
                 "targets",
                 "targets_by_key",
@@ -114,13 +163,26 @@ def explain(
                 order_id=order or "",
                 fbp=fbp or "",
                 external_ids=_digests(external_id or ""),
+                ems=[em.upper()] if em else [],
             )
         if not actions.count("targets"):
             return None
-        return _explain(actions, event_name, hashes)
+        return _explain(actions, event_name, hashes, details, is_chosen=bool(chosen))
 
 
-def _explain(actions: Actions, event_name: str, hashes: bool) -> Explained:
+def check_names(**given: str | None) -> None:
+    """ValueError unless an action is named in one way, and so that it can be read. Names are those of `explain`."""
+    named = [name for name, text in given.items() if text and name != "offset"]
+    offset, em = given.get("offset"), given.get("em")
+    if len(named) > 1 or not (named or offset) or (named and offset and named != ["event_id"]):
+        raise ValueError("name the action by one of event id, order id, fbp, external id, e-mail or offset")
+    if em and not _DIGEST(em):
+        raise ValueError("wanted the SHA-256 of an e-mail address in hex, 64 digits")
+    if offset:
+        _read_offset(offset)
+
+
+def _explain(actions: Actions, event_name: str, hashes: bool, details: bool, is_chosen: bool) -> Explained:
     actions.want_key_b()
     actions.want_places("targets")
     if any(row.event_name == AMENDMENT for row in actions.profile):
@@ -130,6 +192,9 @@ def _explain(actions: Actions, event_name: str, hashes: bool) -> Explained:
     found: list[int] = []
     if actions.resolve():
         found = [int(action) for (action,) in actions.rows("actions_of_targets", PACKAGE)]
+        if is_chosen:
+            first = [int(action) for (action,) in actions.rows("action_of_chosen", PACKAGE)]
+            found = [*first, *(action for action in found if action not in first)]
     actions.need("shown")
     if found:
         actions.put("shown", "shown_of_action", PACKAGE, action=found[0])
@@ -150,7 +215,7 @@ def _explain(actions: Actions, event_name: str, hashes: bool) -> Explained:
         person=None,
         value=None if value is None else money(int(value)),
         currency=str(currency) or None,
-        copies=[_copy(copy, hashes) for copy in copies],
+        copies=[_copy(copy, hashes, details) for copy in copies],
         credit=[],
         deliveries=[],
         others=max(len(found) - 1, 0),
@@ -164,7 +229,7 @@ def _copies(actions: Actions) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: int(row["place"]))
 
 
-def _copy(row: Mapping[str, Any], hashes: bool) -> ExplainedCopy:
+def _copy(row: Mapping[str, Any], hashes: bool, details: bool) -> ExplainedCopy:
     keys = _keys(row)
     return ExplainedCopy(
         source=str(row["source"]),
@@ -177,7 +242,32 @@ def _copy(row: Mapping[str, Any], hashes: bool) -> ExplainedCopy:
         order_id=str(row["order_id"]),
         marks=[str(mark.name).lower() for mark in Mark if mark & int(row["marks"])],
         hashes=keys if hashes else msgspec.UNSET,
+        details=_details(row, keys) if details else msgspec.UNSET,
     )
+
+
+def _details(row: Mapping[str, Any], keys: Mapping[str, Sequence[str]]) -> CopyDetails:
+    texts = {
+        name: str(row[name])
+        for name in (
+            *("item_number", "action_source", "url", "referrer", "custom_data"),
+            *("consent", "test_event_code", "browser", "campaign"),
+        )
+    }
+    return CopyDetails(
+        offset=f"{row['door']}:{row['seq']}:{row['pos']}",
+        value=None if row["value_e4"] is None else money(int(row["value_e4"])),
+        currency=str(row["currency"]) or None,
+        key_marks={name: [short(value) for value in values] for name, values in keys.items()},
+        removed=[str(what) for what in row["removed"]],
+        notes=[str(what) for what in row["notes"]],
+        **texts,
+    )
+
+
+def short(value: str) -> str:
+    """Both ends of a long value."""
+    return value if len(value) <= 12 else f"{value[:4]}…{value[-4:]}"
 
 
 def _keys(row: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -191,6 +281,13 @@ def _keys(row: Mapping[str, Any]) -> dict[str, list[str]]:
 def _as_kept(id: str | None) -> str | None:
     """An id as both doors keep what a sender wrote: an e-mail inside is a hash; what is kept stays as it is."""
     return scrub_id(id)[0] if id else None
+
+
+def _read_offset(offset: str) -> dict[str, Any]:
+    found = _OFFSET(offset)
+    if not found:
+        raise ValueError("wanted an offset as door:entry:position, as a list of actions gives it")
+    return {"door": found[1], "seq": int(found[2]), "pos": int(found[3])}
 
 
 def _digests(external_id: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -51,9 +51,13 @@ class Listing(msgspec.Struct, kw_only=True):
 
     actions: int
     value: dict[str, str]
+    doors: dict[str, int]
+    """Door -> actions, for every door, as if none were chosen."""
     rows: list[ListedAction]
     after: str | None
     """Names the last row: given as `after`, the next page begins behind it. Null on the last page."""
+    before: str | None
+    """Names the first row: given as `before`, the page ends just before it. Null on the first page."""
 
 
 def listing(
@@ -66,14 +70,15 @@ def listing(
     door: Door | None = None,
     rule: str = "",
     after: str = "",
+    before: str = "",
     limit: int = PAGE,
 ) -> Listing:
     """List the actions in the range [since, until) of event times, the newest first.
 
     `names` limits the answer to these events, `door` to who reported, `rule` to actions with a copy that it decided.
-    ValueError where `after` is none that an earlier page gave.
+    ValueError where `after` or `before` is none that a page gave, or both are given.
     """
-    before_ms, before_action = _read(after)
+    older, newer = check_edges(after, before)
     named = None if names is None else [*names, AMENDMENT]
     with Actions(
         store,
@@ -85,31 +90,64 @@ def listing(
         want_all(actions)
         settle(actions)
         wanted: dict[str, Any] = {"sides": [DOORS[door]] if door else [], "rule": rule}
-        sums = actions.rows("listing_sum", PACKAGE, **wanted)
-        rows = actions.rows(
-            "listing", PACKAGE, **wanted, before_ms=before_ms, before_action=before_action, limit=limit + 1
-        )
-        shown = rows[:limit]
+        sums = actions.rows("listing_sum", PACKAGE, rule=rule)
+        shown, is_first, is_last = _page(actions, wanted, older, newer, limit)
         copies = _copies(actions, shown)
-    last = shown[-1] if len(rows) > limit else None
+    chosen = [row for row in sums if not door or int(row[0]) == DOORS[door]]
+    value: dict[str, int] = {}
+    for _, currency, _, sum_e4 in chosen:
+        if currency:
+            value[str(currency)] = value.get(str(currency), 0) + int(sum_e4)
     return Listing(
-        actions=sum(int(n) for _, n, _ in sums),
-        value={str(currency): money(int(value)) for currency, _, value in sorted(map(tuple, sums)) if currency},
+        actions=sum(int(row[2]) for row in chosen),
+        value={currency: money(sum_e4) for currency, sum_e4 in sorted(value.items())},
+        doors={name: sum(int(row[2]) for row in sums if int(row[0]) == number) for name, number in DOORS.items()},
         rows=[_action(row, copies.get(int(row[3]), ())) for row in shown],
-        after=f"{int(last[10])}.{int(last[3]):x}" if last else None,
+        after=None if is_last else _key(shown[-1]),
+        before=None if is_first else _key(shown[0]),
     )
 
 
-def _read(after: str) -> tuple[int, int]:
-    if not after:
-        return EVER_MS, 2**128 - 1
-    ms, _, action = after.partition(".")
+Place = tuple[int, int]
+"""Event time in ms and number of an action: where it stands in the list."""
+
+
+def check_edges(after: str, before: str) -> tuple[Place | None, Place | None]:
+    """Where a page begins or ends. ValueError where that is none that a page gave, or both are given."""
+    if after and before:
+        raise ValueError("give `after` or `before`, not both")
+    return _read(after, "after"), _read(before, "before")
+
+
+def _page(
+    actions: Actions, wanted: Mapping[str, Any], older: Place | None, newer: Place | None, limit: int
+) -> tuple[Sequence[Sequence[Any]], bool, bool]:
+    """The rows of a page, the newest first; whether it is the first one, and whether it is the last."""
+    if newer:
+        ms, action = newer
+        rows = actions.rows("listing_newer", PACKAGE, **wanted, after_ms=ms, after_action=action, limit=limit + 1)
+        if len(rows) > limit:
+            return rows[:limit][::-1], False, False
+        # Fewer are newer than a page holds: that is the first page, which is shown whole.
+    ms, action = older or (EVER_MS, 2**128 - 1)
+    rows = actions.rows("listing", PACKAGE, **wanted, before_ms=ms, before_action=action, limit=limit + 1)
+    return rows[:limit], not (older and rows), len(rows) <= limit
+
+
+def _key(row: Sequence[Any]) -> str:
+    return f"{int(row[10])}.{int(row[3]):x}"
+
+
+def _read(given: str, name: str) -> Place | None:
+    if not given:
+        return None
+    ms, _, action = given.partition(".")
     try:
         found = int(ms), int(action, 16)
     except ValueError:
         found = (0, -1)
     if not (-EVER_MS <= found[0] <= EVER_MS and 0 <= found[1] < 2**128):
-        raise ValueError("`after` names the last row of a page, as that page gave it")
+        raise ValueError(f"`{name}` names a row at the edge of a page, as that page gave it")
     return found
 
 

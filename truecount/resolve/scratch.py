@@ -47,6 +47,7 @@ COLUMNS: Final = {
     "resolved": "place UInt128, fact UInt128, event_name String, class UInt8, key String, browser UInt8, marks UInt32, "
     "keyless UInt8, first_place UInt128, session UInt32, action UInt128, join_rule String",
     "targets": "place UInt128",
+    "chosen": "place UInt128",
     "shown": "place UInt128, action UInt128, kept UInt8, rule String",
 }
 """Scratch tables by the name that the .sql files call them by, with their columns in the order the SELECTs give."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from truecount.manager.routes import (
+    actions,
     browse_api,
     commands,
+    explain,
     front,
     health,
     overview,
@@ -24,6 +26,8 @@ PAGES: Final[list[Any]] = [
     *set_password.ROUTES,
     *overview.ROUTES,
     *start.ROUTES,
+    *actions.ROUTES,
+    *explain.ROUTES,
     *settings.ROUTES,
     *tokens.ROUTES,
 ]

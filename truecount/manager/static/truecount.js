@@ -88,6 +88,25 @@
     done = list?.dataset.done ?? done;
   });
 
+  // what a person is known by is hashed here: its fields have no name, and send nothing as it is typed
+  const hex = async t => [...new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(t)))].map(b => b.toString(16).padStart(2, '0')).join('');
+  $$('form[data-hashes]').forEach(form => {
+    const typed = $$('[data-hash]', form), hidden = f => form.elements[f.dataset.hash];
+    if (globalThis.crypto?.subtle) {
+      typed.forEach(f => f.disabled = false);
+      $$('[data-hash-hint]', form).forEach(h => h.textContent = 'Hashed in this page: the server is sent its SHA-256 alone.');
+    }
+    form.onsubmit = async e => {
+      e.preventDefault();
+      for (const f of typed) if (f.value.trim()) hidden(f).value = await hex(f.dataset.hash === 'em' ? f.value.trim().toLowerCase() : f.value.trim());
+      const empty = [...form.elements].filter(f => f.name && !f.value);
+      empty.forEach(f => f.disabled = true);
+      form.submit();
+      typed.forEach(f => { if (f.value) hidden(f).value = ''; });
+      setTimeout(() => empty.forEach(f => f.disabled = false));
+    };
+  });
+
   // keys; can be switched off (WCAG 2.1.4)
   const dlg = $('#keys'), on = $('[data-keys-on]'); let g = 0;
   if (on) { on.checked = store.get('tc-keys') !== 'off'; on.onchange = () => store.set('tc-keys', on.checked ? 'on' : 'off'); }

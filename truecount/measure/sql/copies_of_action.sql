@@ -28,7 +28,20 @@ select
     arrayMap(digest -> lower(hex(digest)), copies.country) as country,
     arrayMap(digest -> lower(hex(digest)), copies.external_id) as external_id,
     mapKeys(copies.other_keys) as other_names,
-    mapValues(copies.other_keys) as other_values
+    mapValues(copies.other_keys) as other_values,
+    copies.removed as removed,
+    copies.notes as notes,
+    toString(copies.door) as door,
+    copies.seq as seq,
+    copies.pos as pos,
+    copies.action_source as action_source,
+    copies.url as url,
+    copies.referrer as referrer,
+    copies.custom_data as custom_data,
+    toString(copies.consent) as consent,
+    copies.test_event_code as test_event_code,
+    copies.browser as browser,
+    copies.campaign as campaign
 from
 (
     select *

@@ -1,7 +1,10 @@
--- How many actions a filter leaves, and what they are worth, by currency.
-select if(unit = 0 or isNull(value_e4), '', {currencies:Array(String)}[unit]) as currency, count(), sum(toInt128(ifNull(value_e4, 0)))
+-- How many actions a filter leaves for each door, and what they are worth, by currency.
+select
+    door,
+    if(unit = 0 or isNull(value_e4), '', {currencies:Array(String)}[unit]) as currency,
+    count(),
+    sum(toInt128(ifNull(value_e4, 0)))
 from listed
 where event_time_ms >= {since_ms:Int64} and event_time_ms < {until_ms:Int64}
-    and (empty({sides:Array(UInt8)}) or door in {sides:Array(UInt8)})
     and ({rule:String} = '' or has(rules, {rule:String}))
-group by currency
+group by door, currency

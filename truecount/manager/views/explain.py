@@ -1,0 +1,419 @@
+"""Explain: why one action was counted so. The answer of `explain`, put into sentences, lanes and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from truecount.manager import words
+from truecount.manager.formats import Formats
+from truecount.manager.nav import dataset_path
+from truecount.measure.explain import CopyDetails, Explained, ExplainedCopy
+from truecount.resolve.actions import AMENDMENT
+from truecount.vocabulary import BROWSER_SIDE, Rule, Verdict
+
+MOST_LANES: Final = 12
+"""Copies that are drawn; a loop at a shop can send one sale a thousand times."""
+MOST_COLUMNS: Final = 4
+_DURATION: Final = Formats().duration
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """What the address asks for. `em` and `external_id` are SHA-256 in hex: the page hashes what is typed."""
+
+    event: str = ""
+    id: str = ""
+    order: str = ""
+    fbp: str = ""
+    em: str = ""
+    external_id: str = ""
+    at: str = ""
+    """Offset of a copy, door:entry:position."""
+
+    def address(self, dataset: str, **more: str) -> str:
+        """The address of this search: all in the query, since a path could end so that the doors take it, or hold dots
+        that browsers resolve.
+        """
+        asked = {**msgspec.structs.asdict(self), **more}
+        query = urlencode({name: text for name, text in asked.items() if text}, quote_via=quote, safe="")
+        return dataset_path(dataset, "/explain") + (f"?{query}" if query else "")
+
+    @property
+    def by(self) -> dict[str, str]:
+        """What the action is to be found by, as `explain` wants it."""
+        given = {
+            "event_id": self.id,
+            "order": self.order,
+            "fbp": self.fbp,
+            "em": self.em,
+            "external_id": self.external_id,
+            "offset": self.at,
+        }
+        return {name: text for name, text in given.items() if text}
+
+
+class SearchView(msgspec.Struct, kw_only=True):
+    """The page without an answer: the form, and what is wrong, if anything is."""
+
+    dataset: str
+    search: Search
+    error: str | None = None
+    is_unknown: bool = False
+    """Whether there is no such action; else it could not be asked for, or the store did not answer."""
+
+
+class Lane(msgspec.Struct, kw_only=True):
+    """One copy as it is drawn, in the order of receipt."""
+
+    side: str
+    """browser or server."""
+    title: str
+    received_time: str
+    after_s: float
+    """Seconds after the first copy."""
+    verdict: str
+    facts: list[tuple[str, str]]
+    """A label and what it says."""
+    starts: bool
+    """Whether it is the first one of its side."""
+    runs: list[str]
+    """Sides whose line is being drawn here."""
+
+
+class Why(msgspec.Struct, kw_only=True):
+    """One line of the card that says why."""
+
+    label: str
+    rule: str | None
+    text: str
+
+
+class Column(msgspec.Struct, kw_only=True):
+    """One of the copies that stand side by side."""
+
+    side: str
+    name: str
+    title: str
+    """With what became of it."""
+
+
+class FieldRow(msgspec.Struct, kw_only=True):
+    """One field of the copies side by side. A value is null where it was not sent."""
+
+    name: str
+    kind: str
+    """text or time."""
+    values: list[str | None]
+    differs: bool
+
+
+class ExplainView(Explained, kw_only=True):
+    """What `explain` answers, and the same for a person."""
+
+    head: str
+    sentence: str
+    door: str
+    """both, browser, server; none where nothing is counted."""
+    removed_copies: int
+    why: list[Why]
+    lanes: list[Lane]
+    columns: list[Column]
+    fields: list[FieldRow]
+
+
+def explain_path(dataset: str, event: str, id: str = "", at: str = "") -> str:
+    """The address that explains an action."""
+    return Search(event=event, id=id, at=at).address(dataset)
+
+
+_KEYS: Final = {
+    "event_id": "the event id",
+    "order": "the order id",
+    "fbp": "the fbp",
+    "em": "this e-mail address",
+    "external_id": "this external id",
+    "offset": "a copy at",
+}
+
+
+def unknown(event: str, by: str, text: str) -> str:
+    """What is said where nothing is found."""
+    shown = "" if by in ("em", "external_id") else f" “{text[:60]}{'…' if len(text) > 60 else ''}”"
+    return (
+        f"No {event[:60]} here has {_KEYS[by]}{shown}. Ids are compared letter by letter: case, spaces and zeros count."
+    )
+
+
+def explain_view(found: Explained) -> ExplainView:
+    """The whole page."""
+    counted = [copy for copy in found.copies if copy.verdict != Verdict.LEFT_OUT]
+    sides = {_side(copy) for copy in counted}
+    chosen = _columns(found.copies)
+    head, sentence = verdict_of(found)
+    return ExplainView(
+        **{name: getattr(found, name) for name in Explained.__struct_fields__},
+        head=head,
+        sentence=sentence,
+        door="both" if len(sides) == 2 else next(iter(sides), "none"),
+        removed_copies=max(len(counted) - max(len(sides), 1), 0),
+        why=_why(found, counted),
+        lanes=_lanes(found.copies),
+        columns=[
+            Column(side=_side(copy), name=_called(copy), title=f"{_called(copy)}, {_verdict(copy)}") for copy in chosen
+        ],
+        fields=_fields(chosen),
+    )
+
+
+# The verdict
+
+
+def verdict_of(found: Explained) -> tuple[str, str]:
+    """What became of the copies: a few words, and the sentences behind them."""
+    counted = [copy for copy in found.copies if copy.verdict != Verdict.LEFT_OUT]
+    left_out = [copy for copy in found.copies if copy.verdict == Verdict.LEFT_OUT]
+    if not counted:
+        return f"{_copies(len(left_out))}, no {words.things(found.event_name, 1)}.", _of_left_out(found, left_out)
+    browser = [copy for copy in counted if _side(copy) == "browser"]
+    server = [copy for copy in counted if _side(copy) == "server"]
+    if browser and server:
+        text = _of_both(browser, server)
+    elif len(counted) == 1:
+        text = _of_one(counted[0])
+    else:
+        text = _of_one_side(counted)
+    if left_out:
+        verb = "copy of it is" if len(left_out) == 1 else "copies of it are"
+        text += f" {words.counted(len(left_out))} more {verb} left out: {_marks(left_out)}."
+    if found.others:
+        text += (
+            " One other action has the same id."
+            if found.others == 1
+            else f" {words.counted(found.others)} other actions have the same id."
+        )
+    return f"{_copies(len(counted))}, one {words.things(found.event_name, 1)}.", text
+
+
+def _of_left_out(found: Explained, copies: Sequence[ExplainedCopy]) -> str:
+    if found.event_name == AMENDMENT:
+        return "It changes the value of another event, and is no action of its own."
+    it = "It was" if len(copies) == 1 else "They were"
+    such = "such a copy" if len(copies) == 1 else "such copies"
+    return f"{it} received, and this dataset does not count {such}: {_marks(copies)}."
+
+
+def _of_both(browser: Sequence[ExplainedCopy], server: Sequence[ExplainedCopy]) -> str:
+    first, second = sorted((browser, server), key=lambda copies: _moment(copies[0]))
+    gap = _gap(first[0], second[0])
+    text = f"{_capital(_name(first[0]))} and {_name(second[0])} both sent it {_how([*browser, *server])}, {gap}"
+    again = [_again(copies) for copies in (first, second) if len(copies) > 1]
+    return text + (f"; {' and '.join(again)}" if again else "") + ". It is counted once."
+
+
+def _of_one(copy: ExplainedCopy) -> str:
+    name = _name(copy)
+    if copy.source in (*BROWSER_SIDE, "server"):
+        other = "the server" if _side(copy) == "browser" else "the browser"
+        return f"Only {name} sent it: nothing that came from {other} belongs to it."
+    return f"It came from {name}, once."
+
+
+def _of_one_side(copies: Sequence[ExplainedCopy]) -> str:
+    last = copies[-1]
+    n = len(copies)
+    times = "twice" if n == 2 else f"{n} times"
+    between = _gap(copies[0], last, apart="")
+    when = f"{between} between the first and the last" if n > 2 else _gap(copies[0], last)
+    return f"{_capital(_name(copies[0]))} sent it {times} {_how(copies)}, {when}. It is counted once."
+
+
+def _how(copies: Sequence[ExplainedCopy]) -> str:
+    rules = {copy.rule for copy in copies if copy.verdict == Verdict.DUPLICATE}
+    if Rule.EXTERNAL_ID in rules:
+        return "without an event id in common, for the same external_id"
+    if Rule.FBP in rules:
+        return "without an event id in common, from the same browser (fbp)"
+    if Rule.OFFLINE in rules:
+        return "for the same offline sale"
+    return "with the same event id"
+
+
+def _again(copies: Sequence[ExplainedCopy]) -> str:
+    more = len(copies) - 1
+    return f"{_name(copies[0])} sent it again" if more == 1 else f"{_name(copies[0])} sent it {more} more times"
+
+
+def _gap(one: ExplainedCopy, other: ExplainedCopy, apart: str = " apart") -> str:
+    seconds = abs((_moment(one) - _moment(other)).total_seconds())
+    return f"{_DURATION(seconds)}{apart}" if seconds >= 0.05 else "at the same moment"
+
+
+# The card
+
+
+def _why(found: Explained, counted: Sequence[ExplainedCopy]) -> list[Why]:
+    if not counted:
+        return []
+    lines = []
+    kept = next((copy for copy in counted if copy.verdict == Verdict.KEPT), counted[0])
+    duplicates = [copy for copy in counted if copy.verdict == Verdict.DUPLICATE]
+    joined = dict.fromkeys(str(copy.rule) for copy in duplicates)
+    for at, rule in enumerate(joined):
+        lines.append(Why(label="Why one" if not at else "And", rule=rule, text=words.RULES[rule]))
+    if kept.rule:
+        label = "Which copy is kept" if duplicates else "Why it counts"
+        which = f"That of {_name(kept)}. " if duplicates else ""
+        lines.append(Why(label=label, rule=kept.rule, text=which + words.RULES[kept.rule]))
+    again: dict[str, list[ExplainedCopy]] = {}
+    for copy in counted:
+        again.setdefault(_side(copy), []).append(copy)
+    for copies in again.values():
+        if len(copies) > 1:
+            more = len(copies) - 1
+            text = (
+                f"{words.counted(more)} more from {_name(copies[1])}, the last {_gap(copies[0], copies[-1], '')} later."
+            )
+            lines.append(Why(label="Also removed", rule=copies[-1].rule or copies[1].rule, text=text))
+    if found.amended:
+        text = "An AppendValue event changed the value after the copies came."
+        lines.append(Why(label="Amended", rule=None, text=text))
+    return lines
+
+
+# The lanes
+
+
+def _lanes(copies: Sequence[ExplainedCopy]) -> list[Lane]:
+    found = []
+    seen: list[str] = []
+    for copy in copies[:MOST_LANES]:
+        side = _side(copy)
+        starts = copy.verdict != Verdict.LEFT_OUT and side not in seen
+        if starts:
+            seen.append(side)
+        found.append(
+            Lane(
+                side=side,
+                title=f"Received {_door(copy)}",
+                received_time=copy.received_time,
+                after_s=(_moment(copy) - _moment(copies[0])).total_seconds(),
+                verdict=_verdict(copy),
+                facts=_facts(copy),
+                starts=starts,
+                runs=[*seen],
+            )
+        )
+    return found
+
+
+def _facts(copy: ExplainedCopy) -> list[tuple[str, str]]:
+    details = copy.details
+    facts = [("Match keys", ", ".join(copy.match_keys) or "none")]
+    if isinstance(details, CopyDetails):
+        facts.append(("Taken out", "; ".join(map(words.taken, details.removed)) or "nothing"))
+        if details.notes:
+            facts.append(("Noted", "; ".join(map(words.noted, details.notes))))
+        if details.consent:
+            facts.append(("Consent", details.consent))
+    if copy.marks:
+        facts.append(("Marked", "; ".join(words.MARKS[mark] for mark in copy.marks)))
+    return facts
+
+
+def _door(copy: ExplainedCopy) -> str:
+    if "imported" in copy.marks:
+        return "from an import"
+    if copy.source in ("browser", "server"):
+        return f"at the {copy.source} door"
+    return f"at the server door, from {_name(copy)}"
+
+
+# Side by side
+
+
+def _columns(copies: Sequence[ExplainedCopy]) -> list[ExplainedCopy]:
+    """The copies that stand side by side: the kept one and the first of each side before all others."""
+    if len(copies) <= MOST_COLUMNS:
+        return list(copies)
+    first: dict[str, ExplainedCopy] = {}
+    for copy in copies:
+        first.setdefault(_side(copy), copy)
+    kept = [copy for copy in copies if copy.verdict == Verdict.KEPT]
+    wanted = {id(copy) for copy in (*kept[:1], *first.values())}
+    rest = [copy for copy in copies if id(copy) not in wanted][: MOST_COLUMNS - len(wanted)]
+    wanted |= {id(copy) for copy in rest}
+    return [copy for copy in copies if id(copy) in wanted]
+
+
+def _fields(copies: Sequence[ExplainedCopy]) -> list[FieldRow]:
+    def told(name: str, of: Callable[[ExplainedCopy], str | None], kind: str = "text") -> FieldRow:
+        values = [of(copy) or None for copy in copies]
+        return FieldRow(name=name, kind=kind, values=values, differs=len(set(values)) > 1)
+
+    def detail(name: str) -> Callable[[ExplainedCopy], str | None]:
+        return lambda copy: getattr(copy.details, name, None)
+
+    def key(name: str) -> Callable[[ExplainedCopy], str | None]:
+        return lambda copy: " ".join(_key_marks(copy).get(name, ()))
+
+    rows = [
+        told("event_id", lambda copy: copy.event_id),
+        told("event_time", lambda copy: copy.event_time, "time"),
+        told("received_time", lambda copy: copy.received_time, "time"),
+        told("value", detail("value")),
+        told("currency", detail("currency")),
+        told("order_id", lambda copy: copy.order_id),
+        *(told(name, detail(name)) for name in ("item_number", "action_source", "url", "referrer")),
+        *(told(name, key(name)) for name in _in_order(name for copy in copies for name in _key_marks(copy))),
+        *(told(name, detail(name)) for name in ("custom_data", "consent", "test_event_code", "browser", "campaign")),
+        told("marks", lambda copy: ", ".join(copy.marks)),
+        told("offset", detail("offset")),
+    ]
+    return [row for row in rows if any(value is not None for value in row.values)]
+
+
+def _key_marks(copy: ExplainedCopy) -> Mapping[str, Sequence[str]]:
+    return copy.details.key_marks if isinstance(copy.details, CopyDetails) else {}
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+# Small words
+
+
+def _side(copy: ExplainedCopy) -> str:
+    return "browser" if copy.source in BROWSER_SIDE else "server"
+
+
+def _name(copy: ExplainedCopy) -> str:
+    return words.SOURCES[copy.source]
+
+
+def _called(copy: ExplainedCopy) -> str:
+    return _capital(_name(copy).removeprefix("the "))
+
+
+def _verdict(copy: ExplainedCopy) -> str:
+    return {"kept": "kept", "duplicate": "merged in", "left_out": "left out"}[copy.verdict]
+
+
+def _copies(n: int) -> str:
+    return f"{words.counted(n)} {'copy' if n == 1 else 'copies'}"
+
+
+def _marks(copies: Sequence[ExplainedCopy]) -> str:
+    return "; ".join(words.MARKS[mark] for mark in dict.fromkeys(mark for copy in copies for mark in copy.marks))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _moment(copy: ExplainedCopy) -> datetime:
+    return datetime.fromisoformat(copy.received_time.replace("Z", "+00:00"))
