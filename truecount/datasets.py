@@ -11,6 +11,8 @@ import msgspec
 
 DATASET_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 """Opaque, but short and harmless in a path, a shell and a file name."""
+CANARY_ID: Final = "truecount-canary"
+"""The dataset that copies of the server's own canary have. No registry holds it, and nobody can make one of that id."""
 
 
 class DatasetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -51,6 +53,11 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     token_hashes: tuple[bytes, ...] = ()
     settings: DatasetSettings = DatasetSettings()
     deleted: bool = False
+
+
+def canary_dataset(secret: str) -> Dataset:
+    """What the doors take the canary for; its secret is its access token."""
+    return Dataset(id=CANARY_ID, name="Canary", created_us=0, token_hashes=(token_hash(secret),))
 
 
 def token_hash(token: str) -> bytes:

@@ -188,6 +188,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "0: never",
         between(0, 86_400),
     ),
+    Setting(
+        "canary_s",
+        60,
+        "seconds",
+        "Time between two canaries: marked events through each door to the count, which count nowhere.",
+        "0: none is sent",
+        between(0, 60),
+    ),
 )
 BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 
@@ -211,6 +219,7 @@ class Settings(NamedTuple):
     engine_memory_mb: int
     query_limit_s: int
     hang_limit_s: int
+    canary_s: int
 
     @property
     def folder(self) -> Path:

@@ -254,6 +254,7 @@ def serve(settings: Settings) -> int:
         clean(folder)
         folder.secret("manager")
         folder.secret("engine")
+        folder.secret("canary")
         settings = settings._replace(data=str(folder.path))
         supervisor = Supervisor(parts_of(settings, listener, manager), settings, lambda _: None)
         # The engine takes longest to start and needs nothing that is made below.

@@ -24,7 +24,8 @@ from truecount.collect.server import EVENTS_PATH
 from truecount.manager import boxes, openapi, static_files
 from truecount.manager.app import check_everyone_said_who
 from truecount.manager.boxes import Box, ask
-from truecount.manager.pages import Canary, Frame, environment, frame_of, visible
+from truecount.manager.canary import Canary
+from truecount.manager.pages import Frame, environment, frame_of, visible
 from truecount.manager.shared import Asked
 from truecount.manager.who import Who
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreDown
@@ -63,6 +64,7 @@ HOUSE: dict[tuple[str, str], Who] = {
     ("GET", "/healthz"): Who.ANYONE,
     ("GET", "/readyz"): Who.ANYONE,
     ("GET", "/metrics"): Who.ANYONE,
+    ("GET", "/canary"): Who.ANYONE,
     ("GET", "/static/{name:str}"): Who.ANYONE,
     ("GET", "/api"): Who.USER,
     ("GET", "/api/openapi.json"): Who.USER,
@@ -367,7 +369,7 @@ def test_the_document_of_the_api_tells_all_twins(owner: Visitor) -> None:
     found = {(method.upper(), path) for path, item in told["paths"].items() for method in item}
     plain = {(method, re.sub(r":(str|path)", "", path)) for method, path in HOUSE}
     others = {
-        *("/healthz", "/readyz", "/metrics", "/static/{name}", "/api", "/api/openapi.json"),
+        *("/healthz", "/readyz", "/metrics", "/canary", "/static/{name}", "/api", "/api/openapi.json"),
         "/d/{dataset}/events/{event_name}",
         "/d/{dataset}/test/stream",
         *(path for _, path in plain if path.startswith("/api/")),

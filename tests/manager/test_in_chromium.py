@@ -229,7 +229,7 @@ def test_a_session_that_ended_elsewhere_sends_an_open_page_to_sign_in(screen: Sc
     other.page.goto(made["link"])
     other.page.fill("#password", "another long one")
     other.page.press("#password", "Enter")
-    other.page.wait_for_url("**/d/*/start")
+    other.page.wait_for_url("**/d/*")
     other.context.close()
     page.wait_for_url("**/sign-in?next=*", timeout=60_000)
     page.fill("#email", OWNER)
@@ -266,6 +266,22 @@ def test_the_page_says_when_the_store_is_away_and_ticks_again_when_it_is_back(sc
     assert "The store does not answer at the moment" in page.inner_text("#checklist")
     wait_until(lambda: system.get("/readyz").status == 200, "readiness")
     page.wait_for_selector(".check", timeout=60_000)
+
+
+def test_an_open_page_asks_for_the_newest_canary(screen: Screen, system: System) -> None:
+    page = screen.page
+    wait_until(lambda: system.get("/canary", {"Accept": "application/json"}).status == 200, "the first canary")
+    page.clock.install()
+    first_run(page, system)
+    assert page.locator("#canary").inner_text().startswith("Canary ")
+    page.evaluate("document.querySelector('#canary [data-age]').dataset.age = 5000")
+    page.clock.run_for(1_500)
+    assert "Canary 83 min ago" in page.locator("#canary").inner_text()
+    with page.expect_response("**/canary"):
+        page.clock.run_for(31_000)
+    wait_until(lambda: int(page.locator("#canary [data-age]").get_attribute("data-age") or 5000) < 200, "the newest")
+    assert page.locator("#canary").count() == 1
+    assert screen.faults() == []
 
 
 def test_from_a_number_two_steps_lead_to_the_copies_and_the_sentence_with_the_keyboard_alone(

@@ -58,6 +58,8 @@ class HitsKept(msgspec.Struct, gc=False):
     part: bytes
     private: list[Private | None]
     received_us: int
+    is_canary: bool = False
+    """Of the server's own test: stored and answered as others are, and counted nowhere."""
 
 
 class HitRefused(msgspec.Struct, gc=False):
@@ -76,6 +78,7 @@ class EventsKept(msgspec.Struct, gc=False):
     parts: list[bytes]
     private: list[Private | None] | None
     withheld: list[Tally]
+    is_canary: bool = False
 
 
 class EventsRefused(msgspec.Struct, gc=False):
@@ -109,6 +112,7 @@ class _Batch(msgspec.Struct, gc=False):
     others: list[Payload]
     """Payloads but those of hits that are kept, which need no look each."""
     hits: int
+    """Hits that are kept, but for canaries."""
     entries: list[Entry]
     private: bytes | None
     size: int
@@ -278,7 +282,8 @@ class Batcher:
         now_us = self._writer.now_us()
         first_us = min([now_us, *(kept.received_us for kept in hits)])
         parts = [kept.part for kept in hits]
-        n_hits = n = sum(kept.n for kept in hits)
+        n = sum(kept.n for kept in hits)
+        n_hits = n - sum(kept.n for kept in hits if kept.is_canary)
         private: list[Private | None] = [one for kept in hits for one in kept.private]
         tallies: list[Tally] = []
         for payload in others:
@@ -362,6 +367,8 @@ class Batcher:
             if isinstance(payload, HitRefused):
                 self._count_refused_hit(payload)
             elif isinstance(payload, EventsKept):
+                if payload.is_canary:
+                    continue
                 held = sum(tally.n for tally in payload.withheld)
                 if stored:
                     events += payload.n

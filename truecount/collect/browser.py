@@ -23,7 +23,7 @@ from truecount.collect.bodies import (
 from truecount.collect.fields import read_query
 from truecount.collect.metrics import BROWSER
 from truecount.copies import pack
-from truecount.datasets import Dataset
+from truecount.datasets import CANARY_ID, Dataset
 from truecount.policy.browser import Hit, Receipt, keep_hits
 from truecount.policy.hit_columns import apart
 from truecount.vocabulary import STANDARD_EVENTS, Reason
@@ -129,7 +129,8 @@ class BrowserDoor:
             # A fault of ours: this hit is refused, the next one is looked at.
             door.fault("a hit could not be read", error)
             reason = Reason.UNREADABLE
-        return HitRefused(dataset_id if dataset_id in door.datasets else "", reason)
+        known = door.datasets.get(dataset_id)
+        return HitRefused(known.id if known else "", reason)
 
     def _keep(
         self,
@@ -143,8 +144,9 @@ class BrowserDoor:
         try:
             kept = keep_hits(run, receipt)
             if kept.n:
+                is_canary = receipt.dataset.id == CANARY_ID
                 part = pack(kept.n, kept.columns)
-                judged.kept.append(HitsKept(kept.n, part, kept.private, receipt.received_us))
+                judged.kept.append(HitsKept(kept.n, part, kept.private, receipt.received_us, is_canary))
             ended = kept.ended
         except Exception as error:
             if len(run) > 1:

@@ -29,7 +29,7 @@ from truecount.collect.relay import Relay
 from truecount.collect.request import Receiver
 from truecount.collect.script import Scripts
 from truecount.collect.server import ServerDoor
-from truecount.datasets import Dataset
+from truecount.datasets import Dataset, canary_dataset
 from truecount.log.folder import DataFolder
 from truecount.log.registry import Registry
 from truecount.log.writer import LogWriter
@@ -87,7 +87,10 @@ class Door:
         self.config.load()
         self.server_state = ServerState()
         self.server = ServerDoor(self)
+        secret = folder.secret("canary")
+        self._canary = {secret: canary_dataset(secret)}
         self.datasets: dict[str, Dataset] = {}
+        """By what hits and requests call them: their id; of the canary's the secret, which nobody else knows."""
         self.tokens: frozenset[bytes] = frozenset()
         self.stopping = False
         self.bytes_received = 0
@@ -104,7 +107,7 @@ class Door:
         self.batcher.begin_turn()
         try:
             if self.registry.fresh():
-                self.datasets = self.registry.datasets()
+                self.datasets = {**self.registry.datasets(), **self._canary}
                 self.tokens = frozenset(found for dataset in self.datasets.values() for found in dataset.token_hashes)
                 self.writer.not_before(max([0, *(dataset.created_us for dataset in self.datasets.values())]))
         except Exception as error:  # a disk that fails for a moment: the settings known last hold on

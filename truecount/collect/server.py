@@ -18,7 +18,7 @@ from truecount.collect.bodies import FORM, MULTIPART, BodyRefused, form_fields, 
 from truecount.collect.fields import fields_of
 from truecount.collect.metrics import SERVER
 from truecount.copies import pack
-from truecount.datasets import Dataset, token_hash
+from truecount.datasets import CANARY_ID, Dataset, token_hash
 from truecount.log.entries import Tally
 from truecount.policy.decode import Body, body_of_fields, body_of_json
 from truecount.policy.errors import INVALID, OAUTH, PARAMETER, Problem, RequestRefused
@@ -293,7 +293,12 @@ class ServerDoor:
                 Tally(dataset, SERVER, Outcome.WITHHELD, Reason.CONSENT_DENIED, job.withheld, job.server.received_us)
             )
         payload = EventsKept(
-            job.n, sum(map(len, job.parts)), job.parts, job.private if job.any_private else None, tallies
+            job.n,
+            sum(map(len, job.parts)),
+            job.parts,
+            job.private if job.any_private else None,
+            tallies,
+            dataset == CANARY_ID,
         )
         door.batcher.hand_in(
             request.receiver,

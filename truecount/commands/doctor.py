@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
+
 from truecount.cli import WrongUse
 from truecount.commands.flags import Parser, folder_of
 from truecount.commands.output import write_table
@@ -151,6 +153,7 @@ def _datasets(folder: DataFolder) -> Iterator[Finding]:
 
 
 def _server(folder: DataFolder, *, quick: bool) -> Iterator[Finding]:
+    from truecount.manager.canary import canaries_in
     from truecount.store.client import Store
     from truecount.store.errors import StoreError
     from truecount.store.place import unusable
@@ -172,6 +175,7 @@ def _server(folder: DataFolder, *, quick: bool) -> Iterator[Finding]:
     try:
         with Store.of_folder(folder.path) as store:
             loader = store.state()["loader"]
+            copies = loader["copies"] - canaries_in(store)
     except StoreError as error:
         yield Finding(
             "engine",
@@ -182,7 +186,7 @@ def _server(folder: DataFolder, *, quick: bool) -> Iterator[Finding]:
         )
         return
     lag_s = loader["lag_us"] / 1e6
-    says = f"{loader['copies']:,} copies, {lag_s:.1f} s behind the log"
+    says = f"{copies:,} copies, {lag_s:.1f} s behind the log"
     if loader["error"]:
         error_told = str(loader["error"])
         wrong_says = f"{says}; counts are incomplete, it cannot go on: {what_is_wrong(error_told)}"
@@ -191,6 +195,7 @@ def _server(folder: DataFolder, *, quick: bool) -> Iterator[Finding]:
         yield Finding("loader", LOOK, says, "look again: it should catch up by itself")
     else:
         yield Finding("loader", GOOD, says)
+    yield from _canary(folder)
     if loader["set_aside"]:
         yield Finding(
             "set aside",
@@ -200,6 +205,40 @@ def _server(folder: DataFolder, *, quick: bool) -> Iterator[Finding]:
         )
     with Store.of_folder(folder.path) as store:
         yield from _store(folder, store, quick=quick)
+
+
+def _canary(folder: DataFolder) -> Iterator[Finding]:
+    """How old the newest canary is, as the manager says."""
+    from http.client import HTTPConnection, HTTPException
+
+    from truecount.manager.serving import serve_state
+
+    state = serve_state(folder.path)
+    if state is None:
+        return
+    connection = HTTPConnection("127.0.0.1", state.manager, timeout=10)
+    try:
+        connection.request("GET", "/canary?format=json", headers={"Accept": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read()
+    except (OSError, HTTPException):
+        yield Finding("canary", LOOK, "the manager does not answer", "look again; see the server's stderr")
+        return
+    finally:
+        connection.close()
+    if answer.status != 200:
+        return  # none was sent yet, or none is to be
+    from truecount.manager.canary import Canary
+
+    seen = msgspec.json.decode(text, type=Canary)
+    trouble = "; ".join(f"{door} door: {why}" for door, why in seen.trouble.items())
+    came = f"the newest that came to the count was sent {seen.age_s:,.0f} s ago"
+    says = came if seen.doors else f"none came to the count for {seen.age_s:,.0f} s"
+    if trouble or seen.is_late:
+        says = f"{says}; {trouble}" if trouble else says
+        yield Finding("canary", LOOK, says, "one is sent every minute: look again; then see the server's stderr")
+    else:
+        yield Finding("canary", GOOD, says)
 
 
 def _store_at_rest(folder: DataFolder) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from truecount.datasets import DATASET_ID, Dataset, DatasetSettings, new_dataset_id, new_token, token_hash
+from truecount.datasets import CANARY_ID, DATASET_ID, Dataset, DatasetSettings, new_dataset_id, new_token, token_hash
 
 from .entries import Kind, Stored, dataset_of, settings_entry
 from .errors import ControlDamaged
@@ -315,6 +315,8 @@ def check_id(id: str) -> None:
     """RegistryError in words when a dataset cannot have this id."""
     if not DATASET_ID(id):
         raise RegistryError("a dataset's id is 1 to 64 letters, digits, - and _")
+    if id == CANARY_ID:
+        raise RegistryError(f"{CANARY_ID} is what the server tests itself with: choose another id")
 
 
 def check_name(name: str) -> None:

@@ -32,11 +32,12 @@ def application(
         manager = app.state.manager = Manager(folder, settings, users)
         app.state.live = Live(lambda dataset: StoreFeed(manager, dataset))
         on_start()
-        rolling = asyncio.create_task(app.state.manager.roll_now_and_then())
+        working = [asyncio.create_task(work) for work in (manager.roll_now_and_then(), manager.canary.fly())]
         try:
             yield
         finally:
-            rolling.cancel()
+            for task in working:
+                task.cancel()
             app.state.live.close()
             manager.close()
 

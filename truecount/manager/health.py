@@ -9,18 +9,10 @@ from typing import Any
 import msgspec
 
 from truecount.collect.metrics import GAUGES, HELP, door_metrics
+from truecount.manager.canary import Canaries, canaries_in
 from truecount.manager.engine import EngineLink
+from truecount.manager.serving import serve_state
 from truecount.store.errors import StoreError
-
-
-class ServeState(msgspec.Struct):
-    """run/serve.json, as the supervisor writes it once everything is up."""
-
-    pid: int
-    url: str
-    port: int
-    manager: int
-    doors: int
 
 
 class Readiness(msgspec.Struct):
@@ -29,14 +21,6 @@ class Readiness(msgspec.Struct):
     ready: bool
     parts: dict[str, str]
     """Part -> "up", or in words why not."""
-
-
-def serve_state(folder: Path) -> ServeState | None:
-    """What the supervisor says; None while the server starts."""
-    try:
-        return msgspec.json.decode((folder / "run" / "serve.json").read_bytes(), type=ServeState)
-    except (OSError, msgspec.MsgspecError):
-        return None
 
 
 def readiness(folder: Path, link: EngineLink) -> Readiness:
@@ -52,21 +36,22 @@ def readiness(folder: Path, link: EngineLink) -> Readiness:
     return Readiness(all(said == "up" for said in parts.values()), parts)
 
 
-def metrics_text(folder: Path, link: EngineLink) -> bytes:
-    """All numbers in Prometheus' text format: the doors' summed over their processes, and the engine's."""
+def metrics_text(folder: Path, link: EngineLink, canary: Canaries) -> bytes:
+    """All numbers in Prometheus' text format: the doors' summed over their processes, the canary's, the engine's."""
     from prometheus_client import CollectorRegistry, generate_latest
 
     registry = CollectorRegistry()
-    registry.register(_Numbers(folder, link))
+    registry.register(_Numbers(folder, link, canary))
     return generate_latest(registry)
 
 
 class _Numbers:
     """Collects at the moment of the request."""
 
-    def __init__(self, folder: Path, link: EngineLink) -> None:
+    def __init__(self, folder: Path, link: EngineLink, canary: Canaries) -> None:
         self._folder = folder
         self._link = link
+        self._canary = canary
 
     def describe(self) -> list[Any]:
         return []
@@ -92,14 +77,33 @@ class _Numbers:
                 "truecount_disk_free_bytes", "Free space on the data folder's disk.", free.f_bavail * free.f_frsize
             )
         )
-        return [*families, *self._engine()]
+        return [*families, *self._canaries(), *self._engine()]
+
+    def _canaries(self) -> list[Any]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        age = GaugeMetricFamily(
+            "truecount_canary_age_seconds",
+            "Seconds since the newest canary that was counted was sent.",
+            labels=["door"],
+        )
+        seconds = GaugeMetricFamily(
+            "truecount_canary_seconds", "Time of the newest canary from its door to the count.", labels=["door"]
+        )
+        for door, flown in self._canary.flown().items():
+            age.add_metric([door], flown.age_s)
+            if flown.seconds is not None:
+                seconds.add_metric([door], flown.seconds)
+        return [age, seconds]
 
     def _engine(self) -> list[Any]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         loader: dict[str, Any] | None
         try:
-            loader = self._link.store().state()["loader"]
+            store = self._link.store()
+            loader = store.state()["loader"]
+            copies = loader["copies"] - canaries_in(store)
         except StoreError:
             loader = None
         up = GaugeMetricFamily("truecount_engine_up", "1 while the engine answers.", 0 if loader is None else 1)
@@ -114,6 +118,6 @@ class _Numbers:
                 "truecount_loader_stuck", "1 while the loader cannot go on.", 1 if loader["error"] else 0
             ),
             GaugeMetricFamily("truecount_set_aside", aside, loader["set_aside"]),
-            GaugeMetricFamily("truecount_store_copies", "Accepted copies in the store.", loader["copies"]),
+            GaugeMetricFamily("truecount_store_copies", "Accepted copies in the store.", copies),
             CounterMetricFamily("truecount_loader_batches", "Batches that were loaded.", loader["batches"]),
         ]

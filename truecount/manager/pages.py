@@ -17,6 +17,7 @@ from litestar import Response
 
 from truecount.datasets import Dataset
 from truecount.manager import static_files
+from truecount.manager.canary import Canary
 from truecount.manager.formats import Formats
 from truecount.manager.links import explain_path, test_path
 from truecount.manager.nav import Entry, dataset_path, entries, same_page
@@ -34,14 +35,6 @@ THEME_COOKIE: Final = "truecount-theme"
 _UNSEEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
-
-
-class Canary(msgspec.Struct, frozen=True):
-    """The newest marked event that went through the doors of this server to the count."""
-
-    age_s: float
-    doors: dict[str, float]
-    """Door -> seconds from the door to the count."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -111,6 +104,7 @@ def frame_of(connection: Connection, here: str, dataset: str | None = None) -> F
         here=here,
         theme=theme if theme in THEMES else "",
         host=host_of(connection),
+        canary=manager.canary.seen() if user else None,
     )
 
 

@@ -19,6 +19,7 @@ from truecount.log.errors import LogError
 from truecount.log.folder import DataFolder
 from truecount.log.registry import Registry
 from truecount.manager.answers import changed_settings
+from truecount.manager.canary import Canaries, Way
 from truecount.manager.engine import EngineLink
 from truecount.manager.kept import Kept
 from truecount.manager.looks import Looks
@@ -59,6 +60,7 @@ class Manager:
         self.once = Once()
         self.looks = Looks()
         self.kept = Kept()
+        self.canary = Canaries(Way(folder.path, self.link, folder.secret("canary")), settings.canary_s)
         self.writing = asyncio.Lock()
         self.importing = asyncio.Lock()
         self._intake: Intake | None = None

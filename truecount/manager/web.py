@@ -14,7 +14,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from truecount.collect.relay import HOST
 from truecount.manager.answers import encode
-from truecount.manager.health import serve_state
+from truecount.manager.serving import serve_state
 from truecount.manager.shared import Asked, Connection, manager_of
 
 FORMATS: Final = ("html", "json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from truecount.datasets import Dataset
+from truecount.datasets import CANARY_ID, Dataset
 from truecount.resolve.actions import AMENDMENT
 from truecount.resolve.definitions import text_of
 from truecount.resolve.scratch import Sql
@@ -24,14 +24,14 @@ class Outcomes(msgspec.Struct, kw_only=True):
 
 
 def outcomes(store: Sql, dataset: Dataset | None = None) -> Outcomes:
-    """The outcomes of one dataset, or of all.
+    """The outcomes of one dataset, or of all (but for the canary, which is nobody's event).
 
     An amendment without its original counts as set aside, and as accepted once the original comes.
     """
     missing = sum(item.n for one in _amended_datasets(store, dataset) for item in unamended(store, one))
     found = dict.fromkeys(Outcome, 0)
     received = 0
-    params = {"all_datasets": int(dataset is None), "dataset": dataset.id if dataset else ""}
+    params = {"all_datasets": int(dataset is None), "dataset": dataset.id if dataset else "", "canary": CANARY_ID}
     for outcome, n in store.query_rows(text_of("outcomes", PACKAGE), params):
         received += int(n)
         found[Outcome(str(outcome))] += int(n)

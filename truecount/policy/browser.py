@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from truecount.copies import Copy
+from truecount.datasets import CANARY_ID
 from truecount.policy.browser_checks import (
     ask_consent,
     check_permissions,
@@ -27,7 +28,7 @@ from truecount.policy.browser_people import hash_match_keys, judge_visitor, read
 from truecount.policy.consent import limit_row, without_names
 from truecount.policy.hit_columns import HitColumns, Step
 from truecount.policy.hits import Hit, Receipt
-from truecount.vocabulary import Reason, Source
+from truecount.vocabulary import Mark, Reason, Source
 
 __all__ = ["BROWSER_STEPS", "Hit", "KeptHits", "Receipt", "keep_hit", "keep_hits"]
 
@@ -51,6 +52,8 @@ def write_down(rows: HitColumns) -> None:
         columns["removed"] = [tuple(dict.fromkeys(rows.removed.get(row, ()))) or None for row in range(n)]
     if rows.notes:
         columns["notes"] = [tuple(sorted(set(rows.notes.get(row, ())))) or None for row in range(n)]
+    if rows.dataset.id == CANARY_ID:
+        rows.marks = [int(mark | Mark.CANARY) for mark in rows.marks]
     columns["marks"] = rows.marks
     columns["dataset"] = [rows.dataset.id] * n
     columns["source"] = [Source.BROWSER.value] * n

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from truecount.datasets import CANARY_ID
 from truecount.policy.calm import restless
 from truecount.policy.consent import consent_of, fate_of, is_ldu, limit_row, without_names
 from truecount.policy.keys import NOTHING_TEXTS
@@ -57,10 +58,12 @@ def read_event_ids(rows: Slice) -> None:
 
 
 def set_marks(rows: Slice) -> None:
-    """Mark tests, Limited Data Use, opt-outs, imports; name the request's partner agent."""
+    """Mark the canary, tests, Limited Data Use, opt-outs, imports; name the request's partner agent."""
     sent = rows.sent
     if rows.request.imported:
         rows.marks |= Mark.IMPORTED
+    if rows.dataset.id == CANARY_ID:
+        rows.marks |= Mark.CANARY
     agent = rows.body.partner_agent
     if agent:
         rows.columns["agent"] = [scrub_text(agent)[0]] * rows.n

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from truecount.datasets import CANARY_ID
 from truecount.log.files import sync_folder
 from truecount.log.reader import LogReader
 
@@ -183,7 +184,7 @@ def _items(store: Store, deletions: Deletions | None = None) -> _Items:
 
 
 def _counts(store: Store) -> tuple[int, int]:
-    """Copies, rows of set_aside."""
-    (copies,) = store.query_rows("SELECT count() FROM copies")[0]
+    """Copies (canaries are none), rows of set_aside."""
+    (copies,) = store.query_rows("SELECT count() FROM copies WHERE dataset != {id:String}", {"id": CANARY_ID})[0]
     (rows,) = store.query_rows("SELECT count() FROM set_aside")[0]
     return int(copies), int(rows)
