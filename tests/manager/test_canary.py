@@ -20,7 +20,7 @@ from tests.resolve.loading import empty_store, load, rows_of
 from tests.system import Shop, System, purchase, wait_until
 from truecount.copies import Copy
 from truecount.datasets import CANARY_ID, Dataset
-from truecount.manager.canary import DEADLINE_S, DOORS, EVENT, LATE_S, SEND_LIMIT_S, Canaries, Canary, Lost, canaries_in
+from truecount.manager.canary import DEADLINE_S, DOORS, EVENT, LATE_S, SEND_LIMIT_S, Canaries, Canary, Lost
 from truecount.manager.pages import environment
 from truecount.measure.coverage import coverage
 from truecount.measure.events import as_json, events
@@ -173,6 +173,10 @@ def test_a_slow_store_makes_no_second_canary_overtake_the_first(route: FakeRoute
 
 
 # What no count knows of
+
+
+def canaries_in(store: Store) -> int:
+    return int(store.query_rows("SELECT count() FROM copies WHERE dataset = {id:String}", {"id": CANARY_ID})[0][0])
 
 
 def flock(n: int) -> list[Copy]:

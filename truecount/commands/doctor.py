@@ -153,7 +153,7 @@ def _datasets(folder: DataFolder) -> Iterator[Finding]:
 
 
 def _server(folder: DataFolder, *, quick: bool) -> Iterator[Finding]:
-    from truecount.manager.canary import canaries_in
+    from truecount.manager.canary import copies_in
     from truecount.store.client import Store
     from truecount.store.errors import StoreError
     from truecount.store.place import unusable
@@ -175,7 +175,10 @@ def _server(folder: DataFolder, *, quick: bool) -> Iterator[Finding]:
     try:
         with Store.of_folder(folder.path) as store:
             loader = store.state()["loader"]
-            copies = loader["copies"] - canaries_in(store)
+            try:
+                copies = copies_in(store)
+            except StoreError:  # a store that is damaged, which is looked at below
+                copies = loader["copies"]
     except StoreError as error:
         yield Finding(
             "engine",

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from truecount.collect.metrics import GAUGES, HELP, door_metrics
-from truecount.manager.canary import Canaries, canaries_in
+from truecount.manager.canary import Canaries, copies_in
 from truecount.manager.engine import EngineLink
 from truecount.manager.serving import serve_state
 from truecount.store.errors import StoreError
@@ -103,9 +103,13 @@ class _Numbers:
         try:
             store = self._link.store()
             loader = store.state()["loader"]
-            copies = loader["copies"] - canaries_in(store)
         except StoreError:
             loader = None
+        else:
+            try:
+                copies = copies_in(store)
+            except StoreError:  # it answers, and cannot read its tables: what is known last
+                copies = loader["copies"]
         up = GaugeMetricFamily("truecount_engine_up", "1 while the engine answers.", 0 if loader is None else 1)
         if loader is None:
             return [up]
