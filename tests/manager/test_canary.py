@@ -191,6 +191,7 @@ def flock(n: int) -> list[Copy]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_answer_is_the_same_bytes_with_canaries_and_without(tmp_path: Path) -> None:
     """On histories of every kind that dedup knows."""
     histories = drawn_of_each_kind(1)
@@ -278,6 +279,7 @@ def test_it_comes_through_both_doors_to_the_count_and_metrics_tell(system: Syste
     assert told["loader"]["says"].startswith("3 copies")
 
 
+@pytest.mark.slow
 def test_while_they_fly_nothing_that_counts_or_lists_changes(system: System, shop: Shop) -> None:
     paths = (
         *("datasets", "outcomes", "datasets/77/events", "datasets/77/outcomes", "datasets/77/refused"),
@@ -314,6 +316,7 @@ def test_nobody_else_sends_one_and_nobody_makes_or_deletes_its_dataset(system: S
     assert rows == [(0,)]
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_the_engine_a_door_and_the_manager_were_killed(system: System, shop: Shop) -> None:
     for part in ("engine", "door-1", "manager"):
         had = canaries_in(Store.of_folder(system.folder))
@@ -323,6 +326,7 @@ def test_it_goes_on_after_the_engine_a_door_and_the_manager_were_killed(system: 
     assert system.copies(shop) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 def test_a_disk_that_is_full_is_told_and_the_server_ends_at_once(tmp_path: Path, tls: bool) -> None:
     pair = ("--tls-cert", str(DATA / "cert.pem"), "--tls-key", str(DATA / "key.pem")) if tls else ()

@@ -60,7 +60,7 @@ def sale(source: str, event_id: str = "", at_us: int = 0, **fields: Any) -> Copy
 def histories() -> list[list[Row]]:
     """In the dataset d; those with amendments in e, where each question has to look at all events."""
     found = []
-    for number, history in enumerate(drawn_of_each_kind(4)):
+    for number, history in enumerate(drawn_of_each_kind(1)):
         has_amendments = any(copy.event_name == "AppendValue" for copy, _, _ in history)
         found.append(placed(history, number, "e" if has_amendments else "d"))
     return found

@@ -24,7 +24,7 @@ HOUR_MS = 3_600_000
 
 @pytest.fixture(scope="module")
 def histories() -> list[list[Row]]:
-    return [placed(history, number) for number, history in enumerate(drawn_of_each_kind(12))]
+    return [placed(history, number) for number, history in enumerate(drawn_of_each_kind(5))]
 
 
 @pytest.fixture(scope="module")

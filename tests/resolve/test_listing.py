@@ -22,7 +22,7 @@ from .test_law import DATASET
 
 @pytest.fixture(scope="module")
 def histories() -> list[list[Row]]:
-    return [placed(history, number) for number, history in enumerate(drawn_of_each_kind(8))]
+    return [placed(history, number) for number, history in enumerate(drawn_of_each_kind(3))]
 
 
 @pytest.fixture(scope="module")
