@@ -78,6 +78,7 @@ def test_a_door_leaves_its_own(guest: Guest, system: System, shop: Shop, door: s
     assert len(re.findall(r"<tr role=\"row\"><th scope=\"row\"", page)) == len(found["rows"])
 
 
+@pytest.mark.slow
 def test_a_rule_leaves_the_actions_that_it_decided(guest: Guest, shop: Shop) -> None:
     rows = guest.json(f"/d/{shop.id}/actions")["listing"]["data"]["rows"]
     for rule in Rule:

@@ -98,6 +98,7 @@ def test_the_answer_is_that_of_events(owner: Visitor, told: list[Copy], house: H
     assert "The pixel alone would have missed 10 of them. Adding up both doors would have shown 95." in words
 
 
+@pytest.mark.slow
 def test_the_bars_add_up_to_the_count_and_lead_to_their_actions(owner: Visitor, told: list[Copy], store: Store) -> None:
     for since in ("7d", "24h", "28d", "2026-01-01"):
         page = owner.get(f"/d/77?since={since}")

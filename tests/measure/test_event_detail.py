@@ -60,7 +60,7 @@ def sale(source: str, event_id: str = "", at_us: int = 0, **fields: Any) -> Copy
 def histories() -> list[list[Row]]:
     """In the dataset d; those with amendments in e, where each question has to look at all events."""
     found = []
-    for number, history in enumerate(drawn_of_each_kind(1)):
+    for number, history in enumerate(drawn_of_each_kind(4)):
         has_amendments = any(copy.event_name == "AppendValue" for copy, _, _ in history)
         found.append(placed(history, number, "e" if has_amendments else "d"))
     return found
@@ -102,6 +102,7 @@ def told(found: EventSums) -> Counter[tuple[str, str]]:
     return Counter({(one.cause, one.rule): one.copies for one in found.duplicates})
 
 
+@pytest.mark.slow
 def test_duplicates_by_cause_and_rule_are_those_of_the_reference_and_add_up(
     loaded: Store, histories: list[list[Row]]
 ) -> None:
@@ -123,6 +124,7 @@ def same(found: EventSums, counts: EventCounts) -> None:
     assert {name: getattr(found, name) for name in names} == {name: getattr(counts, name) for name in names}
 
 
+@pytest.mark.slow
 def test_the_sums_of_a_name_are_those_that_events_tells(loaded: Store, histories: list[list[Row]]) -> None:
     for dataset in (D, E):
         counts = {one.event_name: one for one in events(loaded, dataset)}

@@ -70,6 +70,7 @@ def test_each_action_lies_in_the_bucket_of_its_kept_copy(
     assert [(one.event_name, one.since) for one in found] == sorted((one.event_name, one.since) for one in found)
 
 
+@pytest.mark.slow
 def test_buckets_add_up_to_events_with_their_value(loaded: Store, histories: list[list[Row]]) -> None:
     times = [time for _, time, _ in kept_times(histories)]
     edges = edges_over(times, (max(times) - min(times)) // 40 + 1)

@@ -22,7 +22,7 @@ from .test_law import DATASET
 
 @pytest.fixture(scope="module")
 def histories() -> list[list[Row]]:
-    return [placed(history, number) for number, history in enumerate(drawn_of_each_kind(3))]
+    return [placed(history, number) for number, history in enumerate(drawn_of_each_kind(4))]
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +78,7 @@ def test_each_action_is_listed_once_as_the_reference_has_it(
     assert times == sorted(times, reverse=True)
 
 
+@pytest.mark.slow
 def test_pages_put_together_are_the_whole_list_without_a_gap_or_a_row_twice(loaded: Store) -> None:
     name = max(events(loaded, DATASET), key=lambda row: row.actions).event_name
     whole = all_pages(loaded, 10_000, names=[name])
@@ -86,6 +87,7 @@ def test_pages_put_together_are_the_whole_list_without_a_gap_or_a_row_twice(load
         assert all_pages(loaded, limit, names=[name]) == whole
 
 
+@pytest.mark.slow
 def test_the_way_back_shows_the_same_pages(loaded: Store) -> None:
     name = max(events(loaded, DATASET), key=lambda row: row.actions).event_name
     pages = [listing(loaded, DATASET, names=[name], limit=2)]
@@ -103,6 +105,7 @@ def test_the_way_back_shows_the_same_pages(loaded: Store) -> None:
         listing(loaded, DATASET, before="x")
 
 
+@pytest.mark.slow
 def test_filters_leave_what_they_say_and_the_sums_are_of_all_that_is_left(
     loaded: Store, right: dict[str, tuple[object, ...]]
 ) -> None:
