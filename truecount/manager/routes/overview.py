@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from litestar import Response, get
 from litestar.params import FromPath, FromQuery
 
-from truecount.manager.boxes import Box, ask
+from truecount.manager.boxes import Box, ask, box_of
 from truecount.manager.charts import Chart, chart
 from truecount.manager.formats import Formats
 from truecount.manager.nav import dataset_path
@@ -17,6 +17,7 @@ from truecount.manager.pages import formats_of, show
 from truecount.manager.ranges import PRESETS, Period, period_of, usual
 from truecount.manager.shared import Asked, TableFormat, manager_of
 from truecount.manager.views import overview as view
+from truecount.manager.views.diagnostics import kept_findings, look
 from truecount.manager.web import csv_answer, gives, wants_csv
 from truecount.manager.who import Who
 from truecount.measure.buckets import Bucket
@@ -63,11 +64,13 @@ async def overview(
         lambda: _one(manager, lambda store: view.covered(store, found, period)),
         keep=lambda box: box.is_there,
     )
+    if counts.is_there:  # a look at what is to be mended begins beside the page, once a minute at most
+        await manager.looks.get(dataset, lambda: look(manager, found), 0.0, box_of)
     formats = formats_of(request, zone)
     return show(
         request,
         "overview.j2",
-        view.overview(period, counts, covered),
+        view.overview(period, counts, covered, kept_findings(manager, dataset)),
         here="overview",
         dataset=dataset,
         period=period,

@@ -11,6 +11,7 @@ import msgspec
 from truecount.datasets import Dataset
 from truecount.manager.boxes import Box
 from truecount.manager.ranges import Period
+from truecount.manager.views.diagnostics import KeptFinding
 from truecount.measure.buckets import Bucket, buckets
 from truecount.measure.coverage import Coverage, coverage
 from truecount.measure.events import EventCounts, events
@@ -63,6 +64,8 @@ class OverviewView(msgspec.Struct, kw_only=True):
     step_s: int
     counts: Box[Counts]
     coverage: Box[list[Coverage]]
+    findings: list[KeptFinding]
+    """What is to be mended, most value at stake first: of the last look, which may be a minute old or not there yet."""
 
 
 def counts(store: Sql, dataset: Dataset, period: Period, chosen: str | None) -> Counts:
@@ -70,7 +73,11 @@ def counts(store: Sql, dataset: Dataset, period: Period, chosen: str | None) -> 
     moment = moment_of(store, dataset)
     now = events(store, dataset, period.since_ms * 1000, period.until_ms * 1000, moment)
     first_ms, last_ms = period.before()
-    before = events(store, dataset, first_ms * 1000, last_ms * 1000, moment)
+    any_before = store.query_rows(
+        "SELECT 1 FROM copies WHERE dataset = {dataset:String} AND event_time_ms < {last_ms:Int64} LIMIT 1",
+        {"dataset": dataset.id, "last_ms": last_ms},
+    )
+    before = events(store, dataset, first_ms * 1000, last_ms * 1000, moment) if any_before else []
     has_before = bool(before) or dataset.created_us // 1000 < last_ms  # what was imported is older than its dataset
     name = hero_of(now, chosen)
     return Counts(in_order(now), in_order(before), has_before, name, bars(store, dataset, period, name, moment))
@@ -112,6 +119,7 @@ def overview(
     period: Period,
     found: Box[Counts],
     covered: Box[list[Coverage]],
+    findings: list[KeptFinding],
 ) -> OverviewView:
     return OverviewView(
         since=time_of_ms(period.since_ms),
@@ -120,4 +128,5 @@ def overview(
         step_s=period.step_s,
         counts=found,
         coverage=covered,
+        findings=findings,
     )
