@@ -32,9 +32,10 @@ from truecount.manager.live import (
     Watch,
 )
 from truecount.manager.pages import environment
-from truecount.manager.remarks import NOTES, code_of, reason_in_words, remark_of, removal_of
+from truecount.manager.remarks import NOTES, reason_in_words, remark_of, removal_of
 from truecount.manager.routes.arriving import _sse
 from truecount.manager.views import arriving, dry_run
+from truecount.manager.words import code_of
 from truecount.measure import arrivals
 from truecount.measure.arrivals import Arrival, Filter, Frontier, Offset, SeenAction, SeenCopy, Tallied
 from truecount.store.client import Store
@@ -659,7 +660,7 @@ def test_the_page_opens_with_the_last_quarter_of_an_hour_and_goes_on_where_that_
     chosen = owner.get(f"/d/77/test?action={id}")
     assert 'aria-current="true"' in chosen.text and "/d/77/explain?event=Purchase&amp;id=Purchase" in chosen.text
     part = owner.get(f"/d/77/test?action={id}&part=action", hx_request="true").text
-    assert part.lstrip().startswith("<section") and "same name and id" in part
+    assert part.lstrip().startswith("<section") and "same event id" in part
     assert "This action is not there" in owner.get("/d/77/test?action=d1:99:0").text
 
 

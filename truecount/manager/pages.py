@@ -21,11 +21,12 @@ from truecount.manager.canary import Canary
 from truecount.manager.formats import Formats
 from truecount.manager.links import explain_path, test_path
 from truecount.manager.nav import Entry, dataset_path, entries, same_page
-from truecount.manager.remarks import MARKS, RULES
+from truecount.manager.remarks import MARKS
 from truecount.manager.shared import Connection, manager_of
 from truecount.manager.users.accounts import User
 from truecount.manager.web import host_of, json_answer, wants_json
 from truecount.manager.who import Visitor, set_cookie, visitor_of
+from truecount.manager.words import RULE_NAMES
 
 HTML: Final = "text/html"
 SMALL: Final = 1000
@@ -83,7 +84,7 @@ def environment() -> Environment:
     )
     made.filters.update(visible=visible, spaced=spaced)
     made.globals.update(static=static_files.address, at=dataset_path)
-    made.globals.update(at_test=test_path, explain_path=explain_path, rules=RULES, marks=MARKS)
+    made.globals.update(at_test=test_path, explain_path=explain_path, rules=RULE_NAMES, marks=MARKS)
     made.globals["p"] = made.get_template("parts.j2").module
     return made
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from truecount.policy.errors import PROBLEMS
-from truecount.vocabulary import Reason, Rule
+from truecount.vocabulary import Reason
 
 
 class Remark(NamedTuple):
@@ -124,19 +123,6 @@ MARKS: Final = {
     "imported": "Imported",
 }
 
-RULES: Final[dict[str, str]] = {
-    Rule.FIRST_RECEIVED: "came first",
-    Rule.BROWSER_WITHIN_5_MIN: "the browser's copy within 5 minutes",
-    Rule.EVENT_ID: "same name and id",
-    Rule.FBP: "same fbp",
-    Rule.EXTERNAL_ID: "same external_id",
-    Rule.OFFLINE: "same offline sale",
-    Rule.OUTSIDE_WINDOW: "more than 48 hours after the first",
-    Rule.NO_KEY: "nothing to merge by",
-    "": "forms no action",
-}
-"""What decided of a copy."""
-
 
 def remark_of(note: str) -> Remark:
     """A finding of the policy, in words."""
@@ -160,14 +146,6 @@ def removal_of(removed: str) -> Remark:
 def reason_in_words(reason: str) -> str:
     """Why it was not accepted, and what to do."""
     return REASONS.get(reason, "It was not accepted.")
-
-
-def code_of(reason: str) -> str:
-    """The codes that a server's sender was given for a reason: "100/2804050"; "" where the sender got none."""
-    problem = next((one for key, one in PROBLEMS.items() if key == reason), None)
-    if problem is None:
-        return ""
-    return f"{problem.code}/{problem.subcode}" if problem.subcode else str(problem.code)
 
 
 def _column(name: str) -> str:

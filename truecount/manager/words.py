@@ -146,7 +146,7 @@ def refusal(reason: str) -> str:
 
 def code_of(reason: str) -> str:
     """code/subcode that the server door answers with, "" where it answers with none."""
-    problem = PROBLEMS.get(Reason(reason))
+    problem = next((one for key, one in PROBLEMS.items() if key == reason), None)
     if problem is None:
         return ""
     return f"{problem.code}/{problem.subcode}" if problem.subcode else str(problem.code)

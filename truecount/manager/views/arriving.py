@@ -12,8 +12,9 @@ import msgspec
 from truecount.datasets import Dataset
 from truecount.manager.boxes import Box
 from truecount.manager.live import Found, News, Watch
-from truecount.manager.remarks import code_of, reason_in_words, remark_of, removal_of
+from truecount.manager.remarks import reason_in_words, remark_of, removal_of
 from truecount.manager.shared import Manager
+from truecount.manager.words import code_of
 from truecount.measure import arrivals
 from truecount.measure.arrivals import Arrival, Filter, Frontier, Offset, SeenAction, Tallied, marks_of
 from truecount.measure.forms import time_of_us
