@@ -84,21 +84,21 @@ def event_sums(
 
 def _add(actions: Actions, told: EventSums) -> None:
     amended = want_all(actions)
+    profile = [row for row in actions.profile if row.event_name == told.event_name and row.in_range]
+    if profile:
+        told.first_time = time_of_ms(min(row.first_ms for row in profile))
+        told.last_time = time_of_ms(max(row.last_ms for row in profile))
     if told.event_name == AMENDMENT:
         if amended:
             told.copies, told.left_out = amended[1] - amended[2], amended[2]
-            times = [time_of_ms(ms) if amended[1] else None for ms in amended[3:]]
-            told.first_time, told.last_time = times
         return
-    profile = [row for row in actions.profile if row.event_name == told.event_name and row.in_range]
     told.left_out = sum(row.in_range for row in profile if actions.is_left_out(row))
     is_resolved = settle(actions)
     removed: dict[tuple[int, Cause], int] = {}
     value_e4: dict[str, int] = {}
-    times_ms = [ms for row in profile if actions.is_left_out(row) for ms in (row.first_ms, row.last_ms)]
     for row in actions.rows("event_sums", PACKAGE, event_name=told.event_name):
         group, door, currency = int(row[0]), int(row[1]), str(row[2])
-        n, copies, browser_copies, total_e4, first_ms, last_ms = map(int, row[3:])
+        n, copies, browser_copies, total_e4 = map(int, row[3:])
         server_copies = copies - browser_copies
         told.actions += n
         told.copies += copies
@@ -107,7 +107,6 @@ def _add(actions: Actions, told: EventSums) -> None:
         told.both += n if door == DOORS["both"] else 0
         told.browser_only += n if door == DOORS["browser_only"] else 0
         told.server_only += n if door == DOORS["server_only"] else 0
-        times_ms += [first_ms, last_ms]
         if currency:
             value_e4[currency] = value_e4.get(currency, 0) + total_e4
         parts: dict[Cause, int] = {
@@ -119,13 +118,11 @@ def _add(actions: Actions, told: EventSums) -> None:
             removed[group, cause] = removed.get((group, cause), 0) + more
     told.removed = told.copies - told.actions
     told.value = {currency: money(total) for currency, total in sorted(value_e4.items())}
-    if times_ms:
-        told.first_time, told.last_time = time_of_ms(min(times_ms)), time_of_ms(max(times_ms))
     pooled = actions.rows("event_duplicates", PACKAGE, event_name=told.event_name) if is_resolved else ()
-    told.duplicates = _by_rule(removed, pooled)
+    told.duplicates = by_rule(removed, pooled)
 
 
-def _by_rule(removed: dict[tuple[int, Cause], int], pooled: Iterable[Sequence[Any]]) -> list[Duplicates]:
+def by_rule(removed: dict[tuple[int, Cause], int], pooled: Iterable[Sequence[Any]]) -> list[Duplicates]:
     """All removed copies by cause and rule. What the pool did not resolve, the one rule of its class removed."""
     found: dict[tuple[Cause, str], int] = {}
     left = dict(removed)

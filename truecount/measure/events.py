@@ -19,6 +19,23 @@ from .sums import sum_up, want_all
 TRIES: Final = 5
 
 
+class EventTotals(msgspec.Struct, kw_only=True):
+    """The count of one event name as sums can tell it: EventCounts has each field's meaning."""
+
+    event_name: str
+    copies: int = 0
+    actions: int = 0
+    browser_only: int = 0
+    server_only: int = 0
+    both: int = 0
+    value: dict[str, str] = {}
+    refused: int = 0
+    left_out: int = 0
+    limited: int = 0
+    bots: int = 0
+    tools: int = 0
+
+
 class EventCounts(msgspec.Struct, kw_only=True):
     """The count of one event name. `copies` and all that follows but `refused` look at event times.
 
@@ -43,6 +60,11 @@ class EventCounts(msgspec.Struct, kw_only=True):
     limited: int = 0
     bots: int = 0
     tools: int = 0
+
+
+def totals_of(counts: EventCounts) -> EventTotals:
+    """The same without its times."""
+    return EventTotals(**{name: getattr(counts, name) for name in EventTotals.__struct_fields__})
 
 
 class _Sums:

@@ -59,6 +59,10 @@ LARGE: Final = 300_000
 """Copies from which on statements are compiled."""
 
 
+ALL_SLICES: Final = {"all_slices": 1, "slice_names": [], "slice_from": "", "slice_until": "", "is_last_slice": 1}
+"""Parameters of ids.sql when it reads all ids in one go."""
+
+
 def left_out_marks(dataset: Dataset) -> int:
     """Bits of the marks whose copies form no action in this dataset. The server's own canary never does."""
     settings = dataset.settings
@@ -72,12 +76,26 @@ def left_out_marks(dataset: Dataset) -> int:
     return int(marks)
 
 
+def names_of_key_b(counts: Mapping[str, Mapping[tuple[bool, bool], int]]) -> set[str]:
+    """The names of which key B could merge anything: with a browser copy and a server copy, one of them without an id.
+
+    `counts` has copies of the website's class by name, and by whether they are the browser's and have no id.
+    """
+    return {
+        name
+        for name, of_name in counts.items()
+        if (of_name.get((True, True)) and (of_name.get((False, True)) or of_name.get((False, False))))
+        or (of_name.get((False, True)) and of_name.get((True, False)))
+    }
+
+
 class Actions(Scratch):
     """The actions of one dataset, as they are at one moment of the log. A context manager: leaving it drops its tables.
 
     `names` limits the work to copies of these events; dedup never looks across names. The range [since_ms, until_ms) is
     of event times; dedup itself always sees all copies, statements that count may use it. `moment` is what `moment_of`
-    gave, for answers that are to agree with others; else it is now. After `resolve`, statements
+    gave, for answers that are to agree with others; else it is now. `copies` names a table of some of the copies, in
+    place of all. After `resolve`, statements
     can read `plain` (a row for each action outside the pool; rows with `long` set are none), `special` (each action of
     the pool) and `verdicts` (each copy of the pool).
     """
@@ -91,10 +109,12 @@ class Actions(Scratch):
         since_ms: int = -EVER_MS,
         until_ms: int = EVER_MS,
         moment: Moment | None = None,
+        copies: str = "copies",
     ) -> None:
         super().__init__(store)
         self.dataset = dataset
         self.params |= {
+            "copies": copies,
             "dataset": dataset.id,
             "left_out_marks": left_out_marks(dataset),
             "all_names": int(names is None),
@@ -104,6 +124,7 @@ class Actions(Scratch):
             "at_moment": int(moment is not None),
             "doors": sorted(moment or {}),
             "seqs": [seq + 1 for _, seq in sorted((moment or {}).items())],
+            **ALL_SLICES,
         }
         self.profile: list[Profile] = []
         self.any_offline = self.has_amendments = False
@@ -190,12 +211,7 @@ class Actions(Scratch):
             kind = (row.source in BROWSER_SIDE, bool(row.bare))
             of_name = counts.setdefault(row.event_name, {})
             of_name[kind] = of_name.get(kind, 0) + row.n
-        return sorted(
-            name
-            for name, of_name in counts.items()
-            if (of_name.get((True, True)) and (of_name.get((False, True)) or of_name.get((False, False))))
-            or (of_name.get((False, True)) and of_name.get((True, False)))
-        )
+        return sorted(names_of_key_b(counts))
 
     def _join_by_key_b(self) -> None:
         self.put("tokens", "tokens")

@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Final
 
 DEFINITIONS: Final = (
+    "dedup_columns",
     "accepted",
     "counted",
     "offline",

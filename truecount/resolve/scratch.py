@@ -49,8 +49,22 @@ COLUMNS: Final = {
     "targets": "place UInt128",
     "chosen": "place UInt128",
     "shown": "place UInt128, action UInt128, kept UInt8, rule String",
+    "rolling": "kind String, event_name String, bucket_ms Int64, class UInt8, door UInt8, word String, rule String, "
+    "n Int64, copies Int64, browser_copies Int64, limited Int64, value_e4 Int128, left_out Int64, "
+    "long_keys Array(String)",
+    "changes": "kind String, event_name String, bucket_ms Int64, class UInt8, door UInt8, word String, rule String, "
+    "n Int64, copies Int64, browser_copies Int64, limited Int64, value_e4 Int128, left_out Int64",
 }
 """Scratch tables by the name that the .sql files call them by, with their columns in the order the SELECTs give."""
+DEDUP_COLUMNS: Final = (
+    "dataset", "source", "received_us", "event_time_ms", "event_name", "event_id", "value_e4", "currency", "order_id",
+    "item_number", "fbp", "fbc", "em", "ph", "fn", "ln", "db", "ge", "ct", "st", "zp", "country", "external_id",
+    "other_keys", "marks", "original_event_name", "original_event_id", "original_order_id", "original_time_ms",
+    "door", "seq", "pos",
+)  # fmt: skip
+"""The columns of copies that dedup reads."""
+LIKE: Final = {"touched": "copies", "news": "rolled"}
+"""Scratch tables that have the columns of a table of the store."""
 
 
 class Scratch:
@@ -81,7 +95,8 @@ class Scratch:
         """Make a scratch table, empty, where it is not there yet; statements can name it from now on."""
         if table not in self._made:
             name = f"{PREFIX}{self._token}_{table}"
-            self.store.command(f"CREATE TABLE {name} ({COLUMNS[table]}) ENGINE = Memory")
+            columns = f"AS {LIKE[table]}" if table in LIKE else f"({COLUMNS[table]})"
+            self.store.command(f"CREATE TABLE {name} {columns} ENGINE = Memory")
             self._made[table] = self.params[table] = name
 
     def drop(self, *tables: str) -> None:
@@ -97,11 +112,19 @@ class Scratch:
         self._made[one], self._made[other] = self._made[other], self._made[one]
         self.params[one], self.params[other] = self._made[one], self._made[other]
 
-    def put(self, table: str, statement: str, package: str = "truecount.resolve", **params: Any) -> None:
-        """Put what the named SELECT gives into a scratch table."""
+    def put(
+        self,
+        table: str,
+        statement: str,
+        package: str = "truecount.resolve",
+        columns: Sequence[str] = (),
+        **params: Any,
+    ) -> None:
+        """Put what the named SELECT gives into a scratch table: into all its columns, or these."""
         self.need(table)
         sql = self._statement(statement, package)
-        self.store.command(f"INSERT INTO {self._made[table]}\n{sql}", self._used(sql, params))
+        into = f"{self._made[table]} ({', '.join(columns)})" if columns else self._made[table]
+        self.store.command(f"INSERT INTO {into}\n{sql}", self._used(sql, params))
 
     def rows(self, statement: str, package: str = "truecount.resolve", **params: Any) -> Sequence[Sequence[Any]]:
         """The rows of the named SELECT."""

@@ -7,9 +7,7 @@ select
     count() as actions,
     sum(copies) as n_copies,
     sum(browser_copies) as n_browser_copies,
-    sum(toInt128(ifNull(value_e4, 0))) as total_e4,
-    min(event_time_ms) as first_ms,
-    max(event_time_ms) as last_ms
+    sum(toInt128(ifNull(value_e4, 0))) as total_e4
 from listed
 where event_name = {event_name:String} and event_time_ms >= {since_ms:Int64} and event_time_ms < {until_ms:Int64}
 group by class, door, currency

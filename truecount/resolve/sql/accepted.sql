@@ -31,7 +31,7 @@ select
             )
         )
     ) as fact
-from copies
+from {copies:Identifier} as copies
 where dataset = {dataset:String}
     and ({all_names:UInt8} or event_name in {names:Array(String)})
     and seq < transform(door, {doors:Array(String)}, {seqs:Array(UInt64)}, {other_doors:UInt64})

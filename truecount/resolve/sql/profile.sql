@@ -21,7 +21,7 @@ from
     select
         event_name, source, event_id, marks, value_e4, currency, event_time_ms, door, seq,
         event_time_ms >= {since_ms:Int64} and event_time_ms < {until_ms:Int64} as in_range
-    from copies
+    from {copies:Identifier}
     where dataset = {dataset:String} and ({all_names:UInt8} or event_name in {names:Array(String)})
         and (not {at_moment:UInt8} or seq < transform(door, {doors:Array(String)}, {seqs:Array(UInt64)}, toUInt64(0)))
 )

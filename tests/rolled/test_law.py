@@ -1,0 +1,169 @@
+"""What is rolled up says exactly what the full dedup says, however the log was cut into portions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tests.resolve.histories import KINDS, drawn, drawn_of_each_kind, placed
+from tests.resolve.loading import START_US, load
+from tests.resolve.reference import Row
+from truecount.copies import Copy
+from truecount.datasets import Dataset, DatasetSettings
+from truecount.measure.buckets import buckets
+from truecount.measure.coverage import coverage
+from truecount.measure.event_sums import event_sums
+from truecount.measure.events import events, totals_of
+from truecount.resolve.actions import Moment
+from truecount.rolled import keeping
+from truecount.rolled.basis import MINUTE_MS, QUARTER_MS, Generation, generation_of
+from truecount.rolled.keeping import build, forward, names_in_full
+from truecount.rolled.reading import Rolled
+from truecount.store.client import Store
+
+DATASET = Dataset(id="d", name="law", created_us=0, settings=DatasetSettings(count_tools=False))
+START_MS = START_US // 1000 // QUARTER_MS * QUARTER_MS
+DAY_MS = 86_400_000
+EDGES = {
+    "all of it": [START_MS - 40 * DAY_MS, START_MS - 30 * DAY_MS, START_MS + 400 * DAY_MS],
+    "ragged": [START_MS - 2 * DAY_MS + MINUTE_MS, START_MS + 7 * MINUTE_MS, START_MS + 3 * DAY_MS + 11 * MINUTE_MS],
+    "within a quarter": [START_MS + 2 * MINUTE_MS, START_MS + 4 * MINUTE_MS, START_MS + 6 * MINUTE_MS],
+}
+
+
+def in_portions(histories: Sequence[list[Row]], portions: int, seed: int) -> list[tuple[list[Row], Moment]]:
+    """Rows in some portions of the log, each door cut at random, with the moment after each.
+
+    Copies keep the time of their receipt, so a portion may bring what is older than all before it, as imports do.
+    """
+    chance = random.Random(seed)
+    entries: dict[str, dict[int, list[Row]]] = {}
+    for rows in histories:
+        for row in rows:
+            entries.setdefault(row.door, {}).setdefault(row.seq, []).append(row)
+    cut: list[list[Row]] = [[] for _ in range(portions)]
+    moments: list[dict[str, int]] = [{} for _ in range(portions)]
+    for door, by_seq in entries.items():
+        # New numbers in an order of chance: what is one history here lies in several portions, in any order.
+        order = list(by_seq.values())
+        chance.shuffle(order)
+        ends = [*sorted(chance.randrange(len(order) + 1) for _ in range(portions - 1)), len(order)]
+        seq = 0
+        for at, end in enumerate(ends):
+            while seq < end:
+                seq += 1
+                cut[at] += [Row(door, seq, row.pos, row.copy) for row in order[seq - 1]]
+            if seq:
+                moments[at][door] = seq
+    return list(zip(cut, moments, strict=True))
+
+
+def compare(store: Store, dataset: Dataset, moment: Moment, names: Sequence[str], which: Sequence[str] = ()) -> None:
+    """All that is read of the rolled-up counts, beside the full answers of the same moment."""
+    rolled = Rolled(store, dataset)
+    assert rolled.moment == moment
+    for edges in (EDGES[one] for one in which or EDGES):
+        for found, (since, until) in zip(rolled.totals(edges), pairwise(edges), strict=True):
+            full = [totals_of(one) for one in events(store, dataset, since * 1000, until * 1000, moment)]
+            assert found == full
+        assert rolled.coverage(edges[0], edges[-1]) == coverage(store, dataset, edges[0], edges[-1])
+    for name in names:
+        edges = EDGES[which[0] if which else "ragged"]
+        assert rolled.event_sums(name, edges[0], edges[-1]) == event_sums(
+            store, dataset, name, edges[0], edges[-1], moment
+        )
+        bars = list(range(edges[0], edges[-1] + 1, (edges[-1] - edges[0]) // 17 // MINUTE_MS * MINUTE_MS or MINUTE_MS))
+        assert rolled.buckets(bars, name) == buckets(store, dataset, bars, [name], moment)
+
+
+def play(
+    store: Store, histories: Sequence[list[Row]], portions: int, seed: int, names: int, which: Sequence[str] = ()
+) -> None:
+    for table in ("copies", "rolled"):
+        store.command(f"TRUNCATE TABLE {table}")
+    chance = random.Random(seed)
+    generation: Generation | None = None
+    seen: set[str] = set()
+    for rows, moment in in_portions(histories, portions, seed):
+        load(store, rows)
+        seen.update(row.copy.event_name for row in rows)
+        if generation is None:
+            generation = build(store, DATASET, moment)
+        else:
+            generation = forward(store, DATASET, generation, moment)
+        assert generation is not None and generation_of(store, DATASET) == generation
+        chosen = chance.sample(sorted(seen), min(names, len(seen)))
+        compare(store, DATASET, moment, [*chosen, "AppendValue"], which)
+
+
+def with_ids(history: Sequence[tuple[Copy, str, int]]) -> bool:
+    """Whether no copy of a history lacks an id, so that key B has no part in it."""
+    return all(copy.event_id or copy.event_name == "AppendValue" for copy, _, _ in history)
+
+
+HISTORIES = {
+    "touched keys alone": lambda n: [
+        h
+        for kind in ("key_a", "offline", "messaging")
+        for h in drawn(KINDS[kind], n)
+        if kind == "offline" or with_ids(h)
+    ],
+    "amendments": lambda n: [h for kind in ("key_a", "amended") for h in drawn(KINDS[kind], 5 * n) if with_ids(h)],
+    "key B in full": lambda n: [h for kind in ("key_a", "key_b", "key_b_edges") for h in drawn(KINDS[kind], n)],
+    "all in full": drawn_of_each_kind,
+}
+"""By the way that forward takes, or may take."""
+
+
+@pytest.fixture
+def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which ways forward took."""
+    taken: list[str] = []
+
+    def noting(*given: Any) -> list[str] | None:
+        found = names_in_full(*given)
+        taken.append("all in full" if found is None else "some in full" if found else "by keys")
+        return found
+
+    monkeypatch.setattr(keeping, "names_in_full", noting)
+    return taken
+
+
+@pytest.mark.parametrize(
+    ("path", "way"),
+    [
+        ("touched keys alone", "by keys"),
+        ("amendments", "by keys"),
+        ("key B in full", "some in full"),
+        ("all in full", "all in full"),
+    ],
+)
+def test_portions_add_up_to_what_dedup_says_of_all(store: Store, ways: list[str], path: str, way: str) -> None:
+    histories = [placed(one, number) for number, one in enumerate(HISTORIES[path](6))]
+    play(store, histories, 2, 1, names=1, which=["ragged"])
+    assert way in ways
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("path", HISTORIES)
+def test_many_portions_add_up_too(store: Store, path: str, seed: int) -> None:
+    play(store, [placed(one, number) for number, one in enumerate(HISTORIES[path](40))], 4, seed, names=3)
+
+
+def test_slices_of_the_key_add_up_to_the_whole(store: Store) -> None:
+    histories = [placed(one, number) for number, one in enumerate(HISTORIES["touched keys alone"](20))]
+    [(rows, moment)] = in_portions(histories, 1, 0)
+    one_name = [Row(row.door, row.seq, row.pos, replace(row.copy, event_name="Purchase")) for row in rows]
+    for table in ("copies", "rolled"):
+        store.command(f"TRUNCATE TABLE {table}")
+    load(store, one_name)
+    shares: list[float] = []
+    build(store, DATASET, moment, slice_copies=7, said=shares.append)
+    assert len(shares) > 5 and shares == sorted(shares) and shares[-1] == 1.0
+    compare(store, DATASET, moment, ["Purchase"])
