@@ -189,6 +189,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         between(0, 86_400),
     ),
     Setting(
+        "rolled_from",
+        200_000,
+        "copies",
+        "Copies of a dataset from which on its pages read rolled-up counts. Fewer are counted in full each time.",
+        "1: always",
+        between(1, 1 << 62),
+    ),
+    Setting(
         "canary_s",
         60,
         "seconds",
@@ -219,6 +227,7 @@ class Settings(NamedTuple):
     engine_memory_mb: int
     query_limit_s: int
     hang_limit_s: int
+    rolled_from: int
     canary_s: int
 
     @property

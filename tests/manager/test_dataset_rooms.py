@@ -19,7 +19,7 @@ from truecount.manager.views import settings as settings_view
 from truecount.manager.views import start as start_view
 from truecount.manager.views.settings import SECTIONS, SettingsView
 from truecount.manager.views.start import StartView, checklist
-from truecount.measure.events import EventCounts
+from truecount.measure.events import EventTotals
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +96,8 @@ def test_behind_tls_the_lines_are_https(house: House, shop: str) -> None:
     assert "'https://count.example/truecount.js'" in visitor.json(f"/d/{shop}/start")["lines"]["pixel"]
 
 
-def rows(**changes: int) -> list[EventCounts]:
-    return [EventCounts(event_name="Purchase", **changes)]
+def rows(**changes: int) -> list[EventTotals]:
+    return [EventTotals(event_name="Purchase", **changes)]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def rows(**changes: int) -> list[EventCounts]:
     ],
 )
 def test_the_checklist_ticks_what_arrived(
-    monkeypatch: pytest.MonkeyPatch, house: House, owner: Visitor, shop: str, found: list[EventCounts], done: str
+    monkeypatch: pytest.MonkeyPatch, house: House, owner: Visitor, shop: str, found: list[EventTotals], done: str
 ) -> None:
     monkeypatch.setattr(start_view, "events", lambda store, dataset: found)
     monkeypatch.setattr(house.manager.link, "store", lambda: None)
@@ -135,7 +135,7 @@ def test_a_large_dataset_is_looked_at_less_often(
 
 
 def test_the_checklist_names_the_most_frequent_events_first(monkeypatch: pytest.MonkeyPatch, house: House) -> None:
-    found = [EventCounts(event_name=name, copies=copies, browser_only=copies) for name, copies in
+    found = [EventTotals(event_name=name, copies=copies, browser_only=copies) for name, copies in
              (("A", 1), ("B", 9), ("C", 5), ("D", 3))]  # fmt: skip
     monkeypatch.setattr(start_view, "events", lambda store, dataset: found)
     store: Any = None

@@ -32,6 +32,7 @@ def application(
         manager = app.state.manager = Manager(folder, settings, users)
         app.state.live = Live(lambda dataset: StoreFeed(manager, dataset))
         on_start()
+        manager.rolling.start()
         working = [asyncio.create_task(work) for work in (manager.roll_now_and_then(), manager.canary.fly())]
         try:
             yield

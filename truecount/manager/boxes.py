@@ -16,6 +16,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 import msgspec
 
 from truecount.manager.answers import in_words
+from truecount.manager.rolling import Building
 from truecount.manager.shared import Manager
 from truecount.store.client import Store
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreDown, StoreError
@@ -84,6 +85,13 @@ def box_of(error: Exception) -> Box[Any]:
     """The box of a question that ended with an error."""
     if isinstance(error, StoreError):
         return failed(error)
+    if isinstance(error, Building):
+        return Box(
+            "late",
+            problem=f"This dataset has so many events that its counts are added up once, beside everything else; after "
+            f"that they are kept up to date. {error.share:.0%} of it is done. No data is lost, and the doors go on. "
+            "Reload in a minute.",
+        )
     return Box(
         "failed", problem=f"This could not be counted ({type(error).__name__}). No data is lost. Please report it."
     )

@@ -1,8 +1,8 @@
 """The period of a page, as its address names it: `since=24h`, `since=7d`, `since=2026-11-01&until=2026-11-24`.
 
 Both ends are included: until a day means until its end, in the dataset's zone. A period that goes on until now ends
-with the moment of asking. Moments (`since=2026-11-24T09:00:00Z`) are exact, and the one of `until` is excluded: that is
-how a bar of a chart is named.
+with the minute of asking: sums are kept by the minute. Moments (`since=2026-11-24T09:00:00Z`) are exact, and the one
+of `until` is excluded: that is how a bar of a chart is named.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ STEPS_S: Final = (
     86_400, 2 * 86_400, 7 * 86_400, 14 * 86_400, 28 * 86_400, 91 * 86_400, 182 * 86_400,
 )  # fmt: skip
 MOST_BARS: Final = 60
+MINUTE_MS: Final = 60_000
 
 
 def usual(created_us: int, now: datetime | None = None) -> str:
@@ -55,6 +56,11 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
         """The period of the same length before this one."""
         return 2 * self.since_ms - self.until_ms, self.since_ms
 
+    def cuts(self) -> list[int]:
+        """The edges, the first and the last one at the ends of the period."""
+        edges = self.edges()
+        return sorted({max(edges[0], self.since_ms), *edges[1:-1], min(edges[-1], self.until_ms)})
+
     def edges(self) -> list[int]:
         """Beginnings of the bars in ms, and the end of the last one: bars begin at round times of the zone.
 
@@ -76,6 +82,10 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
             day += timedelta(days=self.step_s // 86_400)
 
 
+def _minute_after(ms: int) -> int:
+    return -(-ms // MINUTE_MS) * MINUTE_MS
+
+
 def period_of(since: str | None, until: str | None, zone: str, now: datetime | None = None) -> Period:
     """Read a period. ValueError says what is wrong, and what would be right."""
     now = now or datetime.now(UTC)
@@ -89,10 +99,11 @@ def period_of(since: str | None, until: str | None, zone: str, now: datetime | N
         length_s = int(span[1]) * UNITS[span[2]]
         if not 0 < length_s <= MOST_DAYS * 86_400:
             raise ValueError(f"since = {since!r}: wanted a length from 1h to {MOST_DAYS}d")
-        since_ms, until_ms, is_open = now_ms - length_s * 1000, now_ms, True
+        until_ms, is_open = _minute_after(now_ms), True
+        since_ms = until_ms - length_s * 1000
     elif "T" in since:
         since_ms = _moment_ms(since, "since")
-        until_ms = _moment_ms(until, "until") if until else now_ms
+        until_ms = _moment_ms(until, "until") if until else _minute_after(now_ms)
         is_open = not until
         if not 0 < until_ms - since_ms <= MOST_DAYS * 86_400_000:
             raise ValueError(f"since, until: wanted moments in their order, at most {MOST_DAYS} days apart")
@@ -106,7 +117,7 @@ def period_of(since: str | None, until: str | None, zone: str, now: datetime | N
             raise ValueError(f"since, until: wanted at most {MOST_DAYS} days")
         since_ms, end_ms = _start_ms(first, tz), _start_ms(last + timedelta(days=1), tz)
         is_open = end_ms > now_ms
-        until_ms = max(min(end_ms, now_ms), since_ms + 1)
+        until_ms = max(min(end_ms, _minute_after(now_ms)), since_ms + MINUTE_MS)
     return Period(
         since_ms=since_ms,
         until_ms=until_ms,

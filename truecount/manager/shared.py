@@ -24,6 +24,7 @@ from truecount.manager.engine import EngineLink
 from truecount.manager.kept import Kept
 from truecount.manager.looks import Looks
 from truecount.manager.once import Once
+from truecount.manager.rolling import Rolling
 from truecount.manager.users.together import Users
 from truecount.settings import Settings
 from truecount.store.client import Store
@@ -61,6 +62,7 @@ class Manager:
         self.looks = Looks()
         self.kept = Kept()
         self.canary = Canaries(Way(folder.path, self.link, folder.secret("canary")), settings.canary_s)
+        self.rolling = Rolling(self.link, lambda: list(self.registry.datasets().values()), settings.rolled_from)
         self.writing = asyncio.Lock()
         self.importing = asyncio.Lock()
         self._intake: Intake | None = None
@@ -156,6 +158,7 @@ class Manager:
         return self.registry.get(id)
 
     def close(self) -> None:
+        self.rolling.stop()
         if self._intake:
             self._intake.close()
         self.link.close()

@@ -78,6 +78,10 @@ class Rolled:
     def moment(self) -> dict[str, int]:
         return self._found.moment
 
+    @property
+    def generation(self) -> int:
+        return self._found.number
+
     def rows(self, edges: Sequence[int], kinds: Sequence[str], names: Sequence[str] | None = None) -> list[Row]:
         """Sums of these kinds in the buckets between the edges."""
         if not fits(edges):

@@ -41,6 +41,15 @@ class Store:
         self._secure = parts.scheme == "https"
         self._database = database
         self._made: Client | None = None
+        self._base: Store | None = None
+        self._settings: dict[str, str] = {}
+
+    def having(self, settings: Mapping[str, str]) -> Store:
+        """The same store, on the same connections, with settings of the engine for each statement."""
+        made = Store(self._url, self._secret, user=self._user, database=self._database)
+        made._base = self._base or self
+        made._settings = {**self._settings, **settings}
+        return made
 
     @classmethod
     def of_folder(cls, folder: Path) -> Store:
@@ -57,28 +66,32 @@ class Store:
     def query_rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Rows of a query, a tuple each."""
         with _errors():
-            return [tuple(row) for row in self._client().query(sql, parameters=_parameters(params)).result_rows]
+            return [tuple(row) for row in self._query(sql, params).result_rows]
 
     def query_columns(self, sql: str, params: Mapping[str, Any] | None = None) -> dict[str, list[Any]]:
         """Columns of a query by name, in its order; {} when there is no row (ClickHouse sends no names then)."""
         with _errors():
-            answer = self._client().query(sql, parameters=_parameters(params), column_oriented=True)
+            answer = self._query(sql, params, column_oriented=True)
             return dict(zip(answer.column_names, map(list, answer.result_columns), strict=True))
 
     def query_arrow(self, sql: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """The answer as an Arrow table, for large ones."""
         with _errors():
-            return self._client().query_arrow(sql, parameters=_parameters(params), use_strings=True)
+            return self._client().query_arrow(
+                sql, parameters=_parameters(params), settings=self._given(), use_strings=True
+            )
 
     def query_raw(self, sql: str, params: Mapping[str, Any] | None = None, form: str = "JSONEachRow") -> bytes:
         """The answer in a ClickHouse format, as it comes."""
         with _errors():
-            return bytes(self._client().raw_query(sql, parameters=_parameters(params), fmt=form))
+            return bytes(
+                self._client().raw_query(sql, parameters=_parameters(params), settings=self._given(), fmt=form)
+            )
 
     def command(self, sql: str, params: Mapping[str, Any] | None = None) -> Any:
         """Run a statement that gives no rows, or a single value."""
         with _errors():
-            return self._client().command(sql, parameters=_parameters(params))
+            return self._client().command(sql, parameters=_parameters(params), settings=self._given())
 
     def insert_arrow(self, table: str, data: pa.Table) -> int:
         """Insert an Arrow table; returns the number of rows. Columns that it lacks get the table's defaults."""
@@ -130,7 +143,15 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _query(self, sql: str, params: Mapping[str, Any] | None, **how: Any) -> Any:
+        return self._client().query(sql, parameters=_parameters(params), settings=self._given(), **how)
+
+    def _given(self) -> dict[str, Any] | None:
+        return dict(self._settings) or None
+
     def _client(self) -> Client:
+        if self._base is not None:
+            return self._base._client()
         if self._made is None:
             from clickhouse_connect import get_client
             from clickhouse_connect.driver.httputil import default_pool_manager

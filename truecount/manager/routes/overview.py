@@ -25,7 +25,7 @@ from truecount.measure.forms import time_of_ms
 
 COLUMNS: Final = (
     "event_name", "copies", "actions", "both", "browser_only", "server_only", "left_out", "limited", "refused",
-    "value", "currency", "first_time", "last_time",
+    "value", "currency",
 )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ async def overview(
     place = (dataset, found.settings, period.since, period.until)
     counts: Box[view.Counts] = await manager.kept.get(
         ("overview", "counts", *place, event),
-        lambda: _one(manager, lambda store: view.counts(store, found, period, event)),
+        lambda: _one(manager, lambda store: view.counts(store, found, period, event, manager.rolling)),
         keep=lambda box: box.is_there,
     )
     name = counts.data.event_name if counts.data else view.hero_of((), event)
@@ -61,7 +61,7 @@ async def overview(
         return _file(counts)
     covered = await manager.kept.get(
         ("overview", "coverage", *place),
-        lambda: _one(manager, lambda store: view.covered(store, found, period)),
+        lambda: _one(manager, lambda store: view.covered(store, found, period, manager.rolling)),
         keep=lambda box: box.is_there,
     )
     if counts.is_there:  # a look at what is to be mended begins beside the page, once a minute at most
@@ -134,7 +134,7 @@ def _file(counts: Box[view.Counts]) -> Response[bytes]:
     for row in counts.data.now if counts.data else ():
         numbers = [getattr(row, name) for name in COLUMNS[1:9]]
         for currency, value in [*row.value.items()] or [("", "")]:
-            rows.append([row.event_name, *numbers, value, currency, row.first_time, row.last_time])
+            rows.append([row.event_name, *numbers, value, currency])
             numbers = [""] * len(numbers)  # a second currency is a row of its own, and counts nothing again
     return csv_answer("events", COLUMNS, rows)
 

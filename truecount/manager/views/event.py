@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -27,9 +29,10 @@ from truecount.measure.event_copies import (
     parameters,
 )
 from truecount.measure.event_sums import EventSums, event_sums
-from truecount.measure.forms import time_of_ms
+from truecount.measure.forms import time_of_ms, time_of_us
 from truecount.resolve.actions import AMENDMENT, moment_of
 from truecount.resolve.scratch import Sql
+from truecount.rolled.reading import Gone, fits
 
 Table = Literal["bars", "duplicates", "delays", "parameters", "match-keys", "newest"]
 DELAY_WORDS: Final = (
@@ -48,6 +51,8 @@ DELAY_WORDS: Final = (
 class Counted(msgspec.Struct):
     """Sums and bars, of one moment of the log."""
 
+    as_of: str
+    """All that the store had then is counted."""
     sums: EventSums
     buckets: list[Bucket]
 
@@ -89,9 +94,15 @@ async def event(manager: Manager, dataset: Dataset, name: str, period: Period) -
     since_ms, until_ms = period.since_ms, period.until_ms
 
     def counted(store: Sql) -> Counted:
+        if fits(period.cuts()) and (found := manager.rolling.of(dataset, store)):
+            rolled, as_of_us = found
+            with suppress(Gone):  # between two looks
+                sums = rolled.event_sums(name, since_ms, until_ms)
+                return Counted(time_of_us(as_of_us), sums, rolled.buckets(period.cuts(), name))
+        as_of_us = time.time_ns() // 1000
         moment = moment_of(store, dataset)
         sums = event_sums(store, dataset, name, since_ms, until_ms, moment)
-        return Counted(sums, bars(store, dataset, period, name, moment))
+        return Counted(time_of_us(as_of_us), sums, bars(store, dataset, period, name, moment))
 
     questions: dict[str, Callable[[Sql], Any]] = {
         "counts": counted,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Final
 
@@ -11,13 +13,15 @@ import msgspec
 from truecount.datasets import Dataset
 from truecount.manager.boxes import Box
 from truecount.manager.ranges import Period
+from truecount.manager.rolling import Rolling
 from truecount.manager.views.diagnostics import KeptFinding
 from truecount.measure.buckets import Bucket, buckets
 from truecount.measure.coverage import Coverage, coverage
-from truecount.measure.events import EventCounts, events
-from truecount.measure.forms import time_of_ms
+from truecount.measure.events import EventTotals, events, totals_of
+from truecount.measure.forms import time_of_ms, time_of_us
 from truecount.resolve.actions import Moment, moment_of
 from truecount.resolve.scratch import Sql
+from truecount.rolled.reading import Gone, Rolled, fits
 
 NEARNESS: Final = (
     "Purchase",
@@ -46,8 +50,10 @@ HERO: Final = "Purchase"
 class Counts(msgspec.Struct):
     """The events of a period, and of the one before it, and one of them over time: all of one moment."""
 
-    now: list[EventCounts]
-    before: list[EventCounts]
+    as_of: str
+    """All that the store had then is counted."""
+    now: list[EventTotals]
+    before: list[EventTotals]
     has_before: bool
     event_name: str
     """The event that the answer is about: the chosen one, else Purchase, else the one of most actions."""
@@ -68,27 +74,58 @@ class OverviewView(msgspec.Struct, kw_only=True):
     """What is to be mended, most value at stake first: of the last look, which may be a minute old or not there yet."""
 
 
-def counts(store: Sql, dataset: Dataset, period: Period, chosen: str | None) -> Counts:
-    """`events` of the period, and of the one before where the dataset was there already, and bars of one event."""
+def counts(store: Sql, dataset: Dataset, period: Period, chosen: str | None, rolling: Rolling) -> Counts:
+    """The events of the period, and of the one before where the dataset was there already, and bars of one event.
+
+    From rolled-up counts where the dataset has them and they know the period, else counted in full.
+    """
+    if fits(period.cuts()) and (found := rolling.of(dataset, store)):
+        with suppress(Gone):  # between two looks
+            return _rolled_up(*found, dataset, period, chosen)
+    as_of_us = time.time_ns() // 1000
     moment = moment_of(store, dataset)
-    now = events(store, dataset, period.since_ms * 1000, period.until_ms * 1000, moment)
+    now = _in_full(store, dataset, period.since_ms, period.until_ms, moment)
     first_ms, last_ms = period.before()
     any_before = store.query_rows(
         "SELECT 1 FROM copies WHERE dataset = {dataset:String} AND event_time_ms < {last_ms:Int64} LIMIT 1",
         {"dataset": dataset.id, "last_ms": last_ms},
     )
-    before = events(store, dataset, first_ms * 1000, last_ms * 1000, moment) if any_before else []
-    has_before = bool(before) or dataset.created_us // 1000 < last_ms  # what was imported is older than its dataset
+    before = _in_full(store, dataset, first_ms, last_ms, moment) if any_before else []
     name = hero_of(now, chosen)
-    return Counts(in_order(now), in_order(before), has_before, name, bars(store, dataset, period, name, moment))
+    found_bars = bars(store, dataset, period, name, moment)
+    return _counts(as_of_us, dataset, period, now, before, name, found_bars)
 
 
-def in_order(rows: Sequence[EventCounts]) -> list[EventCounts]:
+def _rolled_up(rolled: Rolled, as_of_us: int, dataset: Dataset, period: Period, chosen: str | None) -> Counts:
+    before, now = rolled.totals([period.before()[0], period.since_ms, period.until_ms])
+    name = hero_of(now, chosen)
+    return _counts(as_of_us, dataset, period, now, before, name, rolled.buckets(period.cuts(), name))
+
+
+def _in_full(store: Sql, dataset: Dataset, since_ms: int, until_ms: int, moment: Moment) -> list[EventTotals]:
+    return [totals_of(one) for one in events(store, dataset, since_ms * 1000, until_ms * 1000, moment)]
+
+
+def _counts(
+    as_of_us: int,
+    dataset: Dataset,
+    period: Period,
+    now: Sequence[EventTotals],
+    before: Sequence[EventTotals],
+    name: str,
+    found: list[Bucket],
+) -> Counts:
+    # What was imported is older than its dataset.
+    has_before = bool(before) or dataset.created_us // 1000 < period.before()[1]
+    return Counts(time_of_us(as_of_us), in_order(now), in_order(before), has_before, name, found)
+
+
+def in_order(rows: Sequence[EventTotals]) -> list[EventTotals]:
     place = {name: at for at, name in enumerate(NEARNESS)}
     return sorted(rows, key=lambda row: (place.get(row.event_name, len(place)), row.event_name))
 
 
-def hero_of(rows: Sequence[EventCounts], chosen: str | None) -> str:
+def hero_of(rows: Sequence[EventTotals], chosen: str | None) -> str:
     """Which event the answer is about."""
     if chosen:
         return chosen
@@ -101,18 +138,19 @@ def hero_of(rows: Sequence[EventCounts], chosen: str | None) -> str:
 
 def bars(store: Sql, dataset: Dataset, period: Period, name: str, moment: Moment) -> list[Bucket]:
     """Actions of one event in the bars of the period. The first and the last hold what lies in the period alone."""
-    edges = period.edges()
-    edges = [max(edges[0], period.since_ms), *edges[1:-1], min(edges[-1], period.until_ms)]
-    return buckets(store, dataset, sorted(set(edges)), [name], moment)
+    return buckets(store, dataset, period.cuts(), [name], moment)
 
 
-def covered(store: Sql, dataset: Dataset, period: Period) -> list[Coverage]:
+def covered(store: Sql, dataset: Dataset, period: Period, rolling: Rolling) -> list[Coverage]:
+    if fits((period.since_ms, period.until_ms)) and (found := rolling.of(dataset, store)):
+        with suppress(Gone):
+            return found[0].coverage(period.since_ms, period.until_ms)
     return coverage(store, dataset, period.since_ms, period.until_ms)
 
 
-def row_of(rows: Sequence[EventCounts], name: str) -> EventCounts:
+def row_of(rows: Sequence[EventTotals], name: str) -> EventTotals:
     """One event's counts; zeros where it is not there."""
-    return next((row for row in rows if row.event_name == name), EventCounts(event_name=name))
+    return next((row for row in rows if row.event_name == name), EventTotals(event_name=name))
 
 
 def overview(

@@ -1,0 +1,218 @@
+"""Keeps the rolled-up counts of datasets with many copies: builds them beside everything else, brings them forward.
+
+A page's question gets them by `of`, forward to now where that is done in no time, else as they are. A thread looks
+after all datasets, so that no page waits for what nobody looked at for a day.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from truecount.datasets import CANARY_ID, Dataset
+from truecount.manager.engine import EngineLink
+from truecount.resolve.actions import Moment, moment_of
+from truecount.resolve.scratch import Sql
+from truecount.rolled.basis import forget, generation_of, is_ahead
+from truecount.rolled.keeping import build, forward
+from truecount.rolled.reading import Gone, Rolled
+from truecount.store.client import Store
+from truecount.store.errors import StoreError
+
+TOO_MANY: Final = 3_000_000
+"""With more copies a page does not even try to count in full while they are added up."""
+ROUND_S: Final = 15.0
+IN_NO_TIME_S: Final = 1.0
+"""A page waits for counts to come forward where the last time took no longer."""
+BUILD_SETTINGS: Final = {"max_execution_time": "3600", "max_threads": "1"}
+"""One core is left to the doors."""
+
+
+class Building(Exception):
+    """The counts of a dataset are being added up: `share` of it is done."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__(f"{share:.0%}")
+        self.share = share
+
+
+class Stopping(Exception):
+    """The server ends."""
+
+
+class _Kept:
+    """What is known of one dataset's counts."""
+
+    def __init__(self) -> None:
+        self.mutex = threading.Lock()
+        self.took_s = 0.0
+        """The last way forward."""
+        self.as_of_us = 0
+        self.share: float | None = None
+        """Of a build that is under way."""
+        self.is_too_far = False
+        """So much came that the counts are to be built anew."""
+
+
+class Rolling:
+    """The rolled-up counts of all datasets with `from_copies` copies or more. Thread-safe."""
+
+    def __init__(self, link: EngineLink, datasets: Callable[[], list[Dataset]], from_copies: int) -> None:
+        self._link = link
+        self._datasets = datasets
+        self._from_copies = from_copies
+        self._kept: dict[str, _Kept] = {}
+        self._mutex = threading.Lock()
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._said = ""
+        self._thread: threading.Thread | None = None
+
+    # What pages ask
+
+    def of(self, dataset: Dataset, asking: Sql) -> tuple[Rolled, int] | None:
+        """The counts, read by way of `asking`, and when they were looked at last, in microseconds since 1970.
+
+        None: count in full. Building where they are made at the moment, and counting in full would take too long.
+        """
+        store = self._link.store()
+        kept = self._of(dataset.id)
+        try:
+            rolled = Rolled(asking, dataset)
+        except Gone:
+            if kept.share is not None and _size(store, dataset.id) > TOO_MANY:
+                raise Building(kept.share) from None
+            return None
+        if kept.took_s <= IN_NO_TIME_S and kept.mutex.acquire(timeout=IN_NO_TIME_S):
+            try:
+                self._go_forward(store, dataset, kept)
+            finally:
+                kept.mutex.release()
+        return rolled, kept.as_of_us or _newest_us(store, dataset, rolled)
+
+    # The thread
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="rolling", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """What is under way is given up after its statement."""
+        self._stopping.set()
+        self._wake.set()
+
+    def look(self) -> None:
+        """Look after all datasets once: build what is missing, bring forward what is there, drop what nobody has."""
+        store = self._link.store()
+        datasets = {one.id: one for one in self._datasets()}
+        sizes = {
+            str(id): int(n)
+            for id, n in store.query_rows(
+                "SELECT toString(dataset), count() FROM copies WHERE dataset != {canary:String} GROUP BY dataset",
+                {"canary": CANARY_ID},
+            )
+        }
+        for id, dataset in datasets.items():
+            if sizes.get(id, 0) >= self._from_copies:
+                self._keep(store.having(BUILD_SETTINGS), dataset)
+        for (id,) in store.query_rows("SELECT DISTINCT toString(dataset) FROM rolled"):
+            if str(id) not in datasets:
+                forget(store, str(id))
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.look()
+                self._said = ""
+            except Stopping:
+                return
+            except Exception as error:  # the store is away, the disk full: the next round tries again
+                self._say(error)
+            self._wake.wait(ROUND_S)
+            self._wake.clear()
+
+    def _keep(self, store: Store, dataset: Dataset) -> None:
+        kept = self._of(dataset.id)
+        found = generation_of(store, dataset)
+        if found is not None and not kept.is_too_far:
+            with kept.mutex:
+                self._go_forward(store, dataset, kept)
+        if found is None or kept.is_too_far:
+            self._build(store, dataset, kept)
+
+    def _build(self, store: Store, dataset: Dataset, kept: _Kept) -> None:
+        def said(share: float) -> None:
+            kept.share = share
+            if self._stopping.is_set():
+                raise Stopping
+
+        began_us = time.time_ns() // 1000
+        moment = moment_now(store, dataset)
+        if moment is None:
+            return
+        kept.share = 0.0
+        try:
+            # Without the mutex: the counts that are there can be read, and go forward, until the new ones are.
+            build(store, dataset, moment, said=said)
+            kept.as_of_us, kept.is_too_far, kept.took_s = began_us, False, 0.0
+        finally:
+            kept.share = None
+
+    def _go_forward(self, store: Store, dataset: Dataset, kept: _Kept) -> None:
+        began, began_us = time.monotonic(), time.time_ns() // 1000
+        found = generation_of(store, dataset)
+        moment = moment_now(store, dataset)
+        if found is None or moment is None or not is_ahead(moment, found.moment):
+            return  # the engine was started again and does not say yet how far it is
+        if moment != found.moment:
+            kept.is_too_far = forward(store, dataset, found, moment) is None
+            if kept.is_too_far:
+                self._wake.set()
+                return
+            kept.took_s = time.monotonic() - began
+        kept.as_of_us = began_us
+
+    def _of(self, id: str) -> _Kept:
+        with self._mutex:
+            return self._kept.setdefault(id, _Kept())
+
+    def _say(self, error: Exception) -> None:
+        """Once, and without the engine's words, which may show data."""
+        text = str(error) if isinstance(error, StoreError) and not hasattr(error, "code") else type(error).__name__
+        if text != self._said:
+            self._said = text
+            print(f"manager: rolled-up counts wait: {text}", file=sys.stderr, flush=True)
+
+
+def moment_now(store: Store, dataset: Dataset) -> Moment | None:
+    """How far the store is: entries that are there as a whole, whatever the loader is about.
+
+    None while what was there before the dataset was deleted and made again may still be there.
+    """
+    moment: Moment = store.loaded() or moment_of(store, dataset)
+    if not dataset.created_us:
+        return moment
+    rows = store.query_rows(
+        "SELECT toString(door), seq FROM settings WHERE dataset = {dataset:String} AND created_us = {created:Int64} "
+        "AND NOT deleted ORDER BY changed_us, door, seq LIMIT 1",
+        {"dataset": dataset.id, "created": dataset.created_us},
+    )
+    return moment if rows and moment.get(str(rows[0][0]), 0) >= int(rows[0][1]) else None
+
+
+def _size(store: Store, id: str) -> int:
+    rows = store.query_rows("SELECT count() FROM copies WHERE dataset = {dataset:String}", {"dataset": id})
+    return int(rows[0][0])
+
+
+def _newest_us(store: Store, dataset: Dataset, rolled: Rolled) -> int:
+    """The receipt of the newest copy that the counts have."""
+    rows = store.query_rows(
+        "SELECT max(last_us) FROM rolled WHERE dataset = {dataset:String} AND generation = {generation:UInt64} "
+        "AND kind = 'copy' AND step_ms = 900000",
+        {"dataset": dataset.id, "generation": rolled.generation},
+    )
+    return int(rows[0][0])
