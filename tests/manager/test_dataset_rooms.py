@@ -20,6 +20,7 @@ from truecount.manager.views import start as start_view
 from truecount.manager.views.settings import SECTIONS, SettingsView
 from truecount.manager.views.start import StartView, checklist
 from truecount.measure.events import EventTotals
+from truecount.store.client import Store
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def test_the_checklist_ticks_what_arrived(
     monkeypatch: pytest.MonkeyPatch, house: House, owner: Visitor, shop: str, found: list[EventTotals], done: str
 ) -> None:
     monkeypatch.setattr(start_view, "events", lambda store, dataset: found)
-    monkeypatch.setattr(house.manager.link, "store", lambda: None)
+    monkeypatch.setattr(house.manager.link, "store", lambda: Store("http://127.0.0.1:1", ""))
     box = owner.json(f"/d/{shop}/start")["checklist"]
     assert [box["data"][side]["done"] for side in ("browser", "server", "both")] == [mark == "1" for mark in done]
     part = owner.get(f"/d/{shop}/start?part=checklist").text
@@ -127,7 +128,7 @@ def test_the_checklist_ticks_what_arrived(
 def test_a_large_dataset_is_looked_at_less_often(
     monkeypatch: pytest.MonkeyPatch, house: House, owner: Visitor, shop: str
 ) -> None:
-    monkeypatch.setattr(house.manager.link, "store", lambda: None)
+    monkeypatch.setattr(house.manager.link, "store", lambda: Store("http://127.0.0.1:1", ""))
     for copies, every in ((start_routes.LARGE, "2s"), (start_routes.LARGE + 1, "30s")):
         found = rows(copies=copies, browser_only=copies)
         monkeypatch.setattr(start_view, "events", lambda store, dataset, found=found: found)

@@ -47,7 +47,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @pytest.fixture
-def store(engine: Store) -> Store:
+def store(engine: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setattr(module, "PAUSES", 0.0)
     for table in ("copies", "rolled", "settings"):
         engine.command(f"TRUNCATE TABLE {table}")
     load(engine, rows_of([*sale(1), *sale(2), sold("browser", "3")]))

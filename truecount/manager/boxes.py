@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 import msgspec
 
 from truecount.manager.answers import in_words
-from truecount.manager.rolling import Building
+from truecount.manager.rolling import Building, TooMixed
 from truecount.manager.shared import Manager
 from truecount.store.client import Store
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreDown, StoreError
@@ -70,7 +70,11 @@ async def _box(manager: Manager, question: Question, limit_s: float) -> Box[Any]
     def work() -> Any:
         if time.monotonic() >= until:
             raise TimeoutError  # nobody waits any more: what stood in the queue is not asked at all
-        return manager.patiently(question, PATIENCE_S)
+        left_s = max(0.1, until - time.monotonic())
+        # Nobody waits longer for the answer: the engine may stop then, too.
+        return manager.patiently(
+            lambda store: question(store.having({"max_execution_time": f"{left_s:.3f}"})), PATIENCE_S
+        )
 
     try:
         async with asyncio.timeout(limit_s):
@@ -85,12 +89,19 @@ def box_of(error: Exception) -> Box[Any]:
     """The box of a question that ended with an error."""
     if isinstance(error, StoreError):
         return failed(error)
+    if isinstance(error, TooMixed):
+        return Box(
+            "heavy",
+            problem="So many of this dataset's events come without an event id that they cannot be counted at this "
+            "size. No data is lost. Send the same event_id from both doors, as Start shows; Diagnostics tells which "
+            "events lack it.",
+        )
     if isinstance(error, Building):
         return Box(
             "late",
-            problem=f"This dataset has so many events that its counts are added up once, beside everything else; after "
+            problem="This dataset has so many events that its counts are added up once, beside everything else; after "
             f"that they are kept up to date. {error.share:.0%} of it is done. No data is lost, and the doors go on. "
-            "Reload in a minute.",
+            "Look again in a minute.",
         )
     return Box(
         "failed", problem=f"This could not be counted ({type(error).__name__}). No data is lost. Please report it."

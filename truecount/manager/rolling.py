@@ -14,7 +14,7 @@ from typing import Final
 
 from truecount.datasets import CANARY_ID, Dataset
 from truecount.manager.engine import EngineLink
-from truecount.resolve.actions import Moment, moment_of
+from truecount.resolve.actions import Actions, Moment, moment_of
 from truecount.resolve.scratch import Sql
 from truecount.rolled.basis import forget, generation_of, is_ahead
 from truecount.rolled.keeping import build, forward
@@ -23,8 +23,12 @@ from truecount.store.client import Store
 from truecount.store.errors import StoreError
 
 TOO_MANY: Final = 3_000_000
-"""With more copies a page does not even try to count in full while they are added up."""
+"""With more copies a page does not even try to count in full before they are added up."""
+MOST_OF_KEY_B: Final = 30_000_000
+"""Copies of events that key B has a part in, more of which would not fit into memory: they are resolved together."""
 ROUND_S: Final = 15.0
+PAUSES: Final = 4.0
+"""What took long is done again after so many times as long: looking after counts never takes more than a fifth."""
 IN_NO_TIME_S: Final = 1.0
 """A page waits for counts to come forward where the last time took no longer."""
 BUILD_SETTINGS: Final = {"max_execution_time": "3600", "max_threads": "1"}
@@ -37,6 +41,10 @@ class Building(Exception):
     def __init__(self, share: float) -> None:
         super().__init__(f"{share:.0%}")
         self.share = share
+
+
+class TooMixed(Exception):
+    """So many copies lack an id that their counts cannot be added up."""
 
 
 class Stopping(Exception):
@@ -55,6 +63,9 @@ class _Kept:
         """Of a build that is under way."""
         self.is_too_far = False
         """So much came that the counts are to be built anew."""
+        self.is_too_mixed = False
+        self.next_s = 0.0
+        """When the thread looks after it again."""
 
 
 class Rolling:
@@ -76,15 +87,15 @@ class Rolling:
     def of(self, dataset: Dataset, asking: Sql) -> tuple[Rolled, int] | None:
         """The counts, read by way of `asking`, and when they were looked at last, in microseconds since 1970.
 
-        None: count in full. Building where they are made at the moment, and counting in full would take too long.
+        None: count in full. Where that would take too long: Building before they are there, TooMixed if they cannot be.
         """
         store = self._link.store()
         kept = self._of(dataset.id)
         try:
             rolled = Rolled(asking, dataset)
         except Gone:
-            if kept.share is not None and _size(store, dataset.id) > TOO_MANY:
-                raise Building(kept.share) from None
+            if _size(store, dataset.id) > max(TOO_MANY, self._from_copies):
+                raise TooMixed if kept.is_too_mixed else Building(kept.share or 0.0) from None
             return None
         if kept.took_s <= IN_NO_TIME_S and kept.mutex.acquire(timeout=IN_NO_TIME_S):
             try:
@@ -136,6 +147,16 @@ class Rolling:
 
     def _keep(self, store: Store, dataset: Dataset) -> None:
         kept = self._of(dataset.id)
+        began = time.monotonic()
+        if began < kept.next_s:
+            return
+        try:
+            self._bring_up(store, dataset, kept)
+        finally:
+            now = time.monotonic()
+            kept.next_s = now + PAUSES * (now - began)
+
+    def _bring_up(self, store: Store, dataset: Dataset, kept: _Kept) -> None:
         found = generation_of(store, dataset)
         if found is not None and not kept.is_too_far:
             with kept.mutex:
@@ -152,6 +173,9 @@ class Rolling:
         began_us = time.time_ns() // 1000
         moment = moment_now(store, dataset)
         if moment is None:
+            return
+        kept.is_too_mixed = copies_of_key_b(store, dataset, moment) > MOST_OF_KEY_B
+        if kept.is_too_mixed:
             return
         kept.share = 0.0
         try:
@@ -185,6 +209,13 @@ class Rolling:
         if text != self._said:
             self._said = text
             print(f"manager: rolled-up counts wait: {text}", file=sys.stderr, flush=True)
+
+
+def copies_of_key_b(store: Store, dataset: Dataset, moment: Moment) -> int:
+    """Copies of the events that key B could merge something of."""
+    with Actions(store, dataset, moment=moment) as actions:
+        names = actions.names_of_key_b()
+        return sum(row.n for row in actions.profile if row.event_name in names)
 
 
 def moment_now(store: Store, dataset: Dataset) -> Moment | None:

@@ -161,7 +161,7 @@ class Actions(Scratch):
 
     def want_key_b(self) -> None:
         """Want what key B could merge: a browser copy and a server copy of a name, one of the two without an id."""
-        names = self._names_of_key_b()
+        names = self.names_of_key_b()
         if not names:
             return
         self.put("live", "live_values", key_b_names=names)
@@ -203,7 +203,8 @@ class Actions(Scratch):
         self.drop("pool", "sessions", "joins")
         return True
 
-    def _names_of_key_b(self) -> list[str]:
+    def names_of_key_b(self) -> list[str]:
+        """The names of which key B could merge anything, by what there is of them."""
         counts: dict[str, dict[tuple[bool, bool], int]] = {}
         for row in self.profile:
             if row.source in (Source.OFFLINE, Source.MESSAGING) or row.event_name == AMENDMENT or self.is_left_out(row):
