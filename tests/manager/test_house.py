@@ -470,7 +470,7 @@ def boxes_of(
 ) -> dict[str, Box[Any]]:
     import asyncio
 
-    monkeypatch.setattr(house.manager.link, "store", lambda: Nowhere())
+    monkeypatch.setattr(house.manager.link, "store", Nowhere)
     monkeypatch.setattr(boxes, "PATIENCE_S", 0.0)
     return asyncio.run(ask(house.manager, questions, limit_s))
 
