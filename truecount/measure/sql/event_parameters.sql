@@ -1,7 +1,7 @@
 -- Which parameters the copies of one event name carry, by source, and what kind of value stands in them. A parameter is a
 -- name of custom_data; what the copy keeps in columns (money, order, id, address of the page) counts where it is not there
 -- too. Of one copy no more than 200 names are looked at, of a name no more than 100 characters. Reading JSON costs: where
--- there are very many copies, one in `one_in` is looked at, chosen by where it lies in the log.
+-- there are very many copies, one entry of the log in `one_in` is looked into, which a single column tells.
 --
 -- number  reads as one, with a decimal point
 -- empty   "", null, [] or {}
@@ -66,7 +66,7 @@ from
             where dataset = {dataset:String} and event_name = {event_name:String}
                 and bitAnd(marks, {left_out_marks:UInt32}) = 0
                 and event_time_ms >= {since_ms:Int64} and event_time_ms < {until_ms:Int64}
-                and cityHash64(door, seq, pos) % {one_in:UInt64} = 0
+                and intHash64(seq) % {one_in:UInt64} = 0
         )
     )
     group by source, place, name
