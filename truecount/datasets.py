@@ -15,6 +15,10 @@ CANARY_ID: Final = "truecount-canary"
 """The dataset that copies of the server's own canary have. No registry holds it, and nobody can make one of that id."""
 
 
+COMMAND_LINE: Final = "command line"
+"""Who changed a dataset, where it was a command. No user's id has a blank."""
+
+
 class DatasetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What an owner decides for a dataset. Each field's meaning is the text that docs/settings.md shows."""
 
@@ -53,6 +57,10 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     token_hashes: tuple[bytes, ...] = ()
     settings: DatasetSettings = DatasetSettings()
     deleted: bool = False
+    by: str = ""
+    """Who made it what it is now: the id of a user, COMMAND_LINE, "" where nobody knows. Never an address: a record of
+    the log cannot be taken back, and a user's address lies in users.sqlite alone, where it can.
+    """
 
 
 def canary_dataset(secret: str) -> Dataset:

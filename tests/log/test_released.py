@@ -28,10 +28,11 @@ def released(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def expected_of(folder: Path) -> list[dict]:
-    """What the folder says of itself. A setting that came later reads as its default."""
+    """What the folder says of itself. What came later, a setting or else, reads as its default."""
     entries = json.loads((folder / "expected.json").read_text())
     for item in (item for entry in entries for item in entry["items"] if "settings" in item):
         item["settings"] = json.loads(msgspec.json.encode(DatasetSettings(**item["settings"])))
+        item.setdefault("by", "")
     return entries
 
 

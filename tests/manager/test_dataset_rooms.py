@@ -17,7 +17,8 @@ from truecount.manager import boxes
 from truecount.manager.routes import start as start_routes
 from truecount.manager.views import settings as settings_view
 from truecount.manager.views import start as start_view
-from truecount.manager.views.settings import SECTIONS, SettingsView
+from truecount.manager.views.settings import SettingsView
+from truecount.manager.views.settings_forms import SECTIONS
 from truecount.manager.views.start import StartView, checklist
 from truecount.measure.events import EventTotals
 from truecount.store.client import Store

@@ -29,6 +29,7 @@ from truecount.collect.relay import Relay
 from truecount.collect.request import Receiver
 from truecount.collect.script import Scripts
 from truecount.collect.server import ServerDoor
+from truecount.collect.uses import WRITE_EVERY_S, Uses
 from truecount.datasets import Dataset, canary_dataset
 from truecount.log.folder import DataFolder
 from truecount.log.registry import Registry
@@ -92,6 +93,7 @@ class Door:
         self.datasets: dict[str, Dataset] = {}
         """By what hits and requests call them: their id; of the canary's the secret, which nobody else knows."""
         self.tokens: frozenset[bytes] = frozenset()
+        self.uses = Uses(folder.path, name)
         self.stopping = False
         self.bytes_received = 0
         self.now_s = time.monotonic()
@@ -162,6 +164,16 @@ class Door:
                 self.writer.roll_if_due()
             except Exception as error:
                 self.fault("the log's file could not be changed", error)
+        if self._ticks % WRITE_EVERY_S == 0:
+            self._write_uses()
+
+    def _write_uses(self) -> None:
+        """When tokens were last used; the canary's, which nobody is shown, is not told."""
+        try:
+            canary = {hash for dataset in self._canary.values() for hash in dataset.token_hashes}
+            self.uses.write(self.tokens - canary)
+        except Exception as error:  # tried again in a minute
+            self.fault("the last uses of tokens could not be written down", error)
 
     async def stop(self) -> None:
         """Answer what is under way, write the last tallies, let go of the log. Takes STOP_S at most."""
@@ -190,6 +202,7 @@ class Door:
         await asyncio.sleep(0)
         self.counters.add("truecount_bytes_received_total", self.bytes_received)
         self.counters.gauge("truecount_connections", 0)
+        self._write_uses()
         self.batcher.close()
         self.writer.close()
         self.registry.close()

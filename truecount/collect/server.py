@@ -209,8 +209,11 @@ class ServerDoor:
         if not given:
             raise RequestRefused(Reason.NO_TOKEN, problem=NO_TOKEN)
         dataset = self._door.datasets.get(id)
-        if dataset is not None and any(found in dataset.token_hashes for found in given):
-            return dataset
+        if dataset is not None:
+            for found in given:
+                if found in dataset.token_hashes:
+                    self._door.uses.now[found] = self._door.now_us
+                    return dataset
         if any(found in self._door.tokens for found in given):
             raise unknown_dataset(id)
         raise RequestRefused(Reason.BAD_TOKEN, problem=BAD_TOKEN)

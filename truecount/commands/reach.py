@@ -292,28 +292,31 @@ class Local:
         return encode([view_of(dataset) for dataset in self._registry.datasets().values()])
 
     def create(self, name: str, id: str | None, token: str | None) -> bytes:
+        from truecount.datasets import COMMAND_LINE
         from truecount.log.registry import TokenTaken
         from truecount.manager.answers import DatasetMade, encode
 
         with _in_words():
             try:
-                made, shown = self._writable().create(name, id=id, token=token)
+                made, shown = self._writable().create(name, id=id, token=token, by=COMMAND_LINE)
             except TokenTaken as error:
                 raise WrongUse(str(error)) from None
         return encode(DatasetMade(made.id, made.name, shown))
 
     def change(self, id: str, settings: dict[str, str], name: str | None) -> bytes:
+        from truecount.datasets import COMMAND_LINE
         from truecount.manager.answers import changed_settings, encode, view_of
 
         with _in_words():
             new = changed_settings(self._dataset(id).settings, settings)
-            return encode(view_of(self._writable().change(id, name=name, settings=new)))
+            return encode(view_of(self._writable().change(id, name=name, settings=new, by=COMMAND_LINE)))
 
     def delete(self, id: str) -> bytes:
+        from truecount.datasets import COMMAND_LINE
         from truecount.manager.answers import encode, view_of
 
         with _in_words(), self._open_users() as users:
-            gone = self._writable().delete(id)
+            gone = self._writable().delete(id, COMMAND_LINE)
             if users.file.path.exists():
                 users.accounts.forget_dataset(id)
             return encode(view_of(gone))

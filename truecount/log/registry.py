@@ -16,6 +16,7 @@ import msgspec
 
 from truecount.datasets import CANARY_ID, DATASET_ID, Dataset, DatasetSettings, new_dataset_id, new_token, token_hash
 
+from .changes import Changes, Record
 from .entries import Kind, Stored, dataset_of, settings_entry
 from .errors import ControlDamaged
 from .reader import LogReader
@@ -32,6 +33,7 @@ _SCHEMA: Final = (
     "create table if not exists datasets (id text primary key, record blob not null)",
     # How far each door's settings are applied here.
     "create table if not exists applied (door text primary key, seq integer not null)",
+    *Changes.SCHEMA,
 )
 _UPSERT: Final = "insert into datasets values (?, ?) on conflict do update set record = excluded.record"
 _APPLIED: Final = "insert into applied values (?, ?) on conflict do update set seq = excluded.seq"
@@ -72,6 +74,7 @@ class Registry:
         self._seen = -1
         self._datasets: dict[str, Dataset] = {}
         self._all: dict[str, Dataset] = {}
+        self._changes = Changes(database)
 
     @classmethod
     def open(cls, folder: Path, *, read_only: bool = False, writer: LogWriter | None = None) -> Self:
@@ -90,8 +93,11 @@ class Registry:
             database = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
             database.execute("pragma journal_mode = wal")
             database.execute("pragma synchronous = full")
+            is_older = Changes.is_missing(database)
             for statement in _SCHEMA:
                 database.execute(statement)
+            if is_older:  # of a version that kept no changes: all records of the log are read once more
+                database.execute("delete from applied")
             registry = cls(folder, database, writer, False)
             with LogReader(folder) as reader:
                 registry.rebuild_from(reader)
@@ -129,8 +135,20 @@ class Registry:
             raise UnknownDataset(f"there is no dataset {id}")
         return dataset
 
+    def changes(self, id: str) -> list[Record]:
+        """What a dataset was since it was made, each record as it was written, the oldest first."""
+        self._load()
+        with self._mutex:
+            return self._changes.of(id)
+
     def create(
-        self, name: str, *, id: str | None = None, token: str | None = None, settings: DatasetSettings | None = None
+        self,
+        name: str,
+        *,
+        id: str | None = None,
+        token: str | None = None,
+        settings: DatasetSettings | None = None,
+        by: str = "",
     ) -> tuple[Dataset, str]:
         """Make a dataset: it and its access token, which is kept as a hash alone and can't be shown again.
 
@@ -156,50 +174,52 @@ class Registry:
                     settings=settings or DatasetSettings(),
                 )
 
-            return self._record(made), token
+            return self._record(made, by), token
 
-    def change(self, id: str, *, name: str | None = None, settings: DatasetSettings | None = None) -> Dataset:
+    def change(
+        self, id: str, *, name: str | None = None, settings: DatasetSettings | None = None, by: str = ""
+    ) -> Dataset:
         """Give a dataset another name or other settings."""
         if name is not None:
             check_name(name)
         with self._mutex:
             old = self.get(id)
             new = msgspec.structs.replace(old, name=name or old.name, settings=settings or old.settings)
-            return self._record(lambda _: new)
+            return self._record(lambda _: new, by)
 
-    def add_token(self, id: str, token: str | None = None) -> str:
+    def add_token(self, id: str, token: str | None = None, by: str = "") -> str:
         """Give a dataset one more access token and return it. TokenTaken when it is another dataset's."""
         token = new_token() if token is None else token
         check_token(token)
         with self._mutex:
             self._check_owner(token, id)
             self._change_tokens(
-                id, lambda hashes: (*(old for old in hashes if old != token_hash(token)), token_hash(token))
+                id, lambda hashes: (*(old for old in hashes if old != token_hash(token)), token_hash(token)), by
             )
         return token
 
-    def remove_token(self, id: str, hash: bytes) -> Dataset:
+    def remove_token(self, id: str, hash: bytes, by: str = "") -> Dataset:
         """Take a token back, named by its hash. RegistryError when the dataset has no such token."""
         if hash not in self.get(id).token_hashes:
             raise RegistryError(f"dataset {id} has no such token")
-        return self._change_tokens(id, lambda hashes: tuple(old for old in hashes if old != hash))
+        return self._change_tokens(id, lambda hashes: tuple(old for old in hashes if old != hash), by)
 
-    def rotate_token(self, id: str, token: str | None = None) -> str:
+    def rotate_token(self, id: str, token: str | None = None, by: str = "") -> str:
         """Give a dataset a new access token in place of all it had. TokenTaken when it is another dataset's."""
         token = new_token() if token is None else token
         check_token(token)
         with self._mutex:
             self._check_owner(token, id)
-            self._change_tokens(id, lambda _: (token_hash(token),))
+            self._change_tokens(id, lambda _: (token_hash(token),), by)
         return token
 
-    def delete(self, id: str) -> Dataset:
+    def delete(self, id: str, by: str = "") -> Dataset:
         """Delete a dataset. Its record stays, without tokens; what was received for it before this record no longer
         counts.
         """
         with self._mutex:
             gone = msgspec.structs.replace(self.get(id), deleted=True, token_hashes=())
-            return self._record(lambda _: gone)
+            return self._record(lambda _: gone, by)
 
     def rebuild_from(self, reader: LogReader) -> int:
         """Apply the settings records of the log that are not applied yet, in the log's order. Returns their number.
@@ -225,6 +245,10 @@ class Registry:
                     if not applied:
                         self._database.execute("delete from datasets")
                         self._database.execute("delete from applied")
+                        self._changes.clear()
+                    self._changes.add(
+                        Record(record.door, record.seq, record.first_us, dataset_of(record.body)) for record in records
+                    )
                     for dataset in newest.values():
                         self._database.execute(_UPSERT, (dataset.id, _encode(dataset)))
                     self._database.executemany(_APPLIED, list(ends.items()))
@@ -252,6 +276,7 @@ class Registry:
             found = (_decode(record) for (record,) in self._database.execute("select record from datasets order by id"))
             self._all = {dataset.id: dataset for dataset in found}
             self._datasets = {id: dataset for id, dataset in self._all.items() if not dataset.deleted}
+            self._changes.forget()
             self._seen = version
 
     def _check_owner(self, token: str, id: str) -> None:
@@ -263,14 +288,14 @@ class Registry:
                     f"this access token is that of dataset {dataset.id} already: each dataset wants a token of its own"
                 )
 
-    def _change_tokens(self, id: str, change: Callable[[tuple[bytes, ...]], tuple[bytes, ...]]) -> Dataset:
+    def _change_tokens(self, id: str, change: Callable[[tuple[bytes, ...]], tuple[bytes, ...]], by: str) -> Dataset:
         with self._mutex:
             old = self.get(id)
             new = msgspec.structs.replace(old, token_hashes=change(old.token_hashes))
-            return self._record(lambda _: new)
+            return self._record(lambda _: new, by)
 
-    def _record(self, made: Callable[[int], Dataset]) -> Dataset:
-        """Write a dataset as it is from now on: to the log, then here."""
+    def _record(self, made: Callable[[int], Dataset], by: str) -> Dataset:
+        """Write a dataset as it is from now on, and who wants it so: to the log, then here."""
         if self._read_only:
             raise RegistryError("this registry is open for reading alone")
         if self._behind:
@@ -279,11 +304,12 @@ class Registry:
         writer = self._writer or LogWriter(self._folder, DOOR)
         try:
             now_us = writer.now_us()
-            dataset = made(now_us)
+            dataset = msgspec.structs.replace(made(now_us), by=by)
             seq = writer.append([settings_entry(dataset)], first_us=now_us, last_us=now_us)
             self._behind = True
             with _transaction(self._database):
                 self._database.execute(_UPSERT, (dataset.id, _encode(dataset)))
+                self._changes.add([Record(writer.door, seq, now_us, dataset)])
                 # Only what follows without a gap may be called applied; other settings may lie between.
                 self._database.execute(
                     "insert into applied values (?, ?) on conflict do update set seq = excluded.seq "

@@ -109,21 +109,21 @@ class Manager:
                     raise
             time.sleep(0.1)
 
-    async def create_dataset(self, name: str, id: str | None, token: str | None) -> tuple[Dataset, str]:
-        """Make a dataset: it and its token. RegistryError when that cannot be."""
+    async def create_dataset(self, name: str, id: str | None, token: str | None, by: str) -> tuple[Dataset, str]:
+        """Make a dataset: it and its token. RegistryError when that cannot be. `by`: a user's id, or COMMAND_LINE."""
         async with self.writing:
-            return await self.away(lambda: self.registry.create(name, id=id or None, token=token or None))
+            return await self.away(lambda: self.registry.create(name, id=id or None, token=token or None, by=by))
 
-    async def change_dataset(self, id: str, texts: dict[str, str], name: str | None = None) -> Dataset:
+    async def change_dataset(self, id: str, texts: dict[str, str], name: str | None = None, *, by: str) -> Dataset:
         """Change settings, given as a person types them, and the name. ValueError names what will not do."""
         async with self.writing:
             settings: DatasetSettings = changed_settings(self.dataset(id).settings, texts)
-            return await self.away(lambda: self.registry.change(id, name=name, settings=settings))
+            return await self.away(lambda: self.registry.change(id, name=name, settings=settings, by=by))
 
-    async def delete_dataset(self, id: str) -> Dataset:
+    async def delete_dataset(self, id: str, by: str) -> Dataset:
         """Delete a dataset, and return when reports do not know it any more."""
         async with self.writing:
-            gone = await self.away(lambda: self.registry.delete(id))
+            gone = await self.away(lambda: self.registry.delete(id, by))
         await self.away(lambda: self.users.accounts.forget_dataset(id))
         await self.away(lambda: self.users.mutes.forget_dataset(id))
         self.looks.forget(id)

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 import msgspec
 from litestar import Response, Router, delete, get, patch, post
 
+from truecount.datasets import COMMAND_LINE
 from truecount.log.registry import check_chosen_token
 from truecount.manager.answers import (
     ChangeDataset,
@@ -72,7 +73,7 @@ async def create_dataset(request: Asked) -> Response[bytes]:
     data = msgspec.json.decode(await request.body(), type=CreateDataset)
     if data.token:
         check_chosen_token(data.token)
-    made, token = await manager.create_dataset(data.name, data.id, data.token)
+    made, token = await manager.create_dataset(data.name, data.id, data.token, COMMAND_LINE)
     return json_answer(DatasetMade(made.id, made.name, token), 201)
 
 
@@ -80,12 +81,13 @@ async def create_dataset(request: Asked) -> Response[bytes]:
 async def change_dataset(request: Asked) -> Response[bytes]:
     manager = manager_of(request)
     data = msgspec.json.decode(await request.body(), type=ChangeDataset)
-    return json_answer(view_of(await manager.change_dataset(id_of(request), data.settings, data.name)))
+    changed = await manager.change_dataset(id_of(request), data.settings, data.name, by=COMMAND_LINE)
+    return json_answer(view_of(changed))
 
 
 @delete("/datasets/{id:str}", status_code=200)
 async def delete_dataset(request: Asked) -> Response[bytes]:
-    return json_answer(view_of(await manager_of(request).delete_dataset(id_of(request))))
+    return json_answer(view_of(await manager_of(request).delete_dataset(id_of(request), COMMAND_LINE)))
 
 
 @get("/datasets/{id:str}/events")

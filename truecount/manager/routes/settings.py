@@ -8,13 +8,17 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 
+from truecount.collect.uses import last_uses
+from truecount.datasets import Dataset
 from truecount.manager.nav import dataset_path
 from truecount.manager.pages import show
 from truecount.manager.routes.start import place_of
-from truecount.manager.shared import Asked, Format, manager_of
+from truecount.manager.shared import Asked, TableFormat, manager_of
 from truecount.manager.views import settings as view
-from truecount.manager.web import gives, json_answer, see_other, wants_json
-from truecount.manager.who import LARGEST_FORM, Who, form_of
+from truecount.manager.views.changes import COLUMNS, rows
+from truecount.manager.views.settings_forms import SECTIONS, Section
+from truecount.manager.web import csv_answer, gives, json_answer, see_other, wants_csv, wants_json
+from truecount.manager.who import LARGEST_FORM, Who, form_of, user_of
 
 
 class Deleted(msgspec.Struct):
@@ -24,19 +28,23 @@ class Deleted(msgspec.Struct):
     name: str
 
 
+MOST_CHANGES: Final = 50
+"""Changes that the page shows; its files have all."""
 _VIEW: Final = gives(view.SettingsView, "The settings, and the tokens by fingerprint.")
 
 
 @get("/d/{dataset:str}/settings", who=Who.OWNER, responses=_VIEW)
 async def settings(
-    request: Asked, dataset: FromPath[str], saved: FromQuery[str | None] = None, format: Format = None
+    request: Asked, dataset: FromPath[str], saved: FromQuery[str | None] = None, format: TableFormat = None
 ) -> Response[Any]:
-    """What a dataset takes, and how it counts."""
+    """What a dataset takes, and how it counts; who changed that, and when, which is the table of `format=csv`."""
     manager = manager_of(request)
     found = manager.dataset(dataset)
-    known = {section.id for section in view.SECTIONS}
+    if wants_csv(request):
+        return csv_answer("changes", COLUMNS, rows((await view_of(request, found)).changes))
+    known = {section.id for section in SECTIONS}
     token = manager.once.take(place_of(request, found))
-    page = view.settings(found, token=token, saved=saved if saved in known else None)
+    page = await view_of(request, found, token=token, saved=saved if saved in known else None)
     return _show(request, page)
 
 
@@ -51,20 +59,19 @@ async def change(request: Asked, dataset: FromPath[str]) -> Response[Any]:
     """Save the settings of one `section`: its fields, named as in `truecount dataset set`."""
     manager = manager_of(request)
     form = await form_of(request)
-    section = next((one for one in view.SECTIONS if one.id == form.get("section")), None)
+    section = next((one for one in SECTIONS if one.id == form.get("section")), None)
     if section is None:
-        raise ValueError(f"section: wanted one of {', '.join(one.id for one in view.SECTIONS)}")
+        raise ValueError(f"section: wanted one of {', '.join(one.id for one in SECTIONS)}")
     texts = view.given_values(section, form)
     name = texts.pop("name", None)
     try:
-        changed = await manager.change_dataset(dataset, texts, name)
+        changed = await manager.change_dataset(dataset, texts, name, by=user_of(request).id)
     except ValueError as error:
-        page = view.settings(manager.dataset(dataset))
-        page.problem = str(error)
+        page = await view_of(request, manager.dataset(dataset), problem=str(error))
         given = {**form, "name": form.get("name", page.name)}
         return _show(request, page, section, given, status=400)
     if wants_json(request):
-        return json_answer(view.settings(changed, saved=section.id))
+        return json_answer(await view_of(request, changed, saved=section.id))
     return see_other(dataset_path(dataset, f"/settings?saved={section.id}#{section.id}"))
 
 
@@ -81,17 +88,28 @@ async def delete(request: Asked, dataset: FromPath[str]) -> Response[Any]:
     form = await form_of(request)
     found = manager.dataset(dataset)
     if "".join(form.get("sure", "").split()) != dataset:
-        page = view.settings(found)
-        page.problem = f"Nothing was deleted: type the dataset's id, {dataset}, to delete it."
+        problem = f"Nothing was deleted: type the dataset's id, {dataset}, to delete it."
+        page = await view_of(request, found, problem=problem)
         return _show(request, page, status=400)
-    gone = await manager.delete_dataset(dataset)
+    gone = await manager.delete_dataset(dataset, user_of(request).id)
     return json_answer(Deleted(gone.id, gone.name)) if wants_json(request) else see_other("/")
+
+
+async def view_of(request: Asked, dataset: Dataset, **more: str | None) -> view.SettingsView:
+    """The page of a dataset, with all that is known of it."""
+    manager = manager_of(request)
+
+    def known() -> view.Known:
+        records = manager.registry.changes(dataset.id)
+        return view.Known(records, manager.users.accounts.all(), last_uses(manager.folder.path))
+
+    return view.settings(dataset, await manager.away(known), **more)
 
 
 def _show(
     request: Asked,
     page: view.SettingsView,
-    wrong: view.Section | None = None,
+    wrong: Section | None = None,
     given: dict[str, str] | None = None,
     status: int = 200,
 ) -> Response[Any]:
@@ -101,11 +119,17 @@ def _show(
         for field in wrong.fields:
             values[field.name] = field.name in given if field.kind == "switch" else given.get(field.name, "")
     bad = _named(page.problem, wrong) if wrong else None
-    more = {"sections": view.SECTIONS, "values": values, "wrong": wrong.id if wrong else "", "bad": bad}
+    more = {
+        "sections": SECTIONS,
+        "values": values,
+        "wrong": wrong.id if wrong else "",
+        "bad": bad,
+        "most": MOST_CHANGES,
+    }
     return show(request, "settings.j2", page, here="settings", dataset=page.id, status=status, **more)
 
 
-def _named(problem: str | None, section: view.Section) -> str:
+def _named(problem: str | None, section: Section) -> str:
     """The field that a refusal names, else the first of its form."""
     names = [field.name for field in section.fields]
     return next((name for name in names if (problem or "").startswith(name)), names[0])

@@ -52,7 +52,7 @@ async def create(request: Asked) -> Response[Any]:
     form = await form_of(request)
     name, id = form.get("name", "").strip(), "".join(form.get("id", "").split())
     try:
-        made, token = await manager.create_dataset(name, id, None)
+        made, token = await manager.create_dataset(name, id, None, user_of(request).id)
     except RegistryError as error:
         again = NewDatasetView(True, name[:300], id[:100], str(error))
         return show(request, "new_dataset.j2", again, here="start", status=400)

@@ -2,122 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from truecount.datasets import Dataset, DatasetSettings
+from truecount.log.changes import Record
 from truecount.manager.answers import time_of
-
-
-class Field(NamedTuple):
-    """One setting as a form shows it. `name` is its key, as in `truecount dataset set`."""
-
-    name: str
-    kind: Literal["text", "list", "switch", "choice"]
-    label: str
-    hint: str = ""
-    choices: tuple[tuple[str, str, str], ...] = ()
-    """(value, label, hint) of each choice."""
-
-
-class Section(NamedTuple):
-    """A form that is saved by itself."""
-
-    id: str
-    title: str
-    meaning: str
-    fields: tuple[Field, ...]
-
-
-SECTIONS: Final[tuple[Section, ...]] = (
-    Section(
-        "general",
-        "General",
-        "What the dataset is called, where its days begin, and how its phone numbers are read.",
-        (
-            Field("name", "text", "Name"),
-            Field("time_zone", "text", "Time zone", "An IANA name, as in Asia/Kolkata. Times in files stay in UTC."),
-            Field(
-                "country",
-                "text",
-                "Country of bare phone numbers",
-                "Two letters, as in IN. Numbers without a country code are read as its own; empty: as they are.",
-            ),
-        ),
-    ),
-    Section(
-        "domains",
-        "Domains",
-        "Where events may come from. What comes from elsewhere is refused, and counted as such.",
-        (
-            Field(
-                "allowed_domains",
-                "list",
-                "Take events of these domains only",
-                "One a line, subdomains too. Empty: all.",
-            ),
-            Field("blocked_domains", "list", "Refuse events of these domains", "One a line; looked at first."),
-            Field(
-                "allowed_origins",
-                "list",
-                "Take hits of these pages only",
-                "Origins, as in https://shop.example, one a line. Empty: all.",
-            ),
-        ),
-    ),
-    Section(
-        "consent",
-        "Consent",
-        "What happens to a visitor who has not said yes.",
-        (
-            Field(
-                "consent_default",
-                "choice",
-                "An event that says nothing of consent",
-                choices=(
-                    ("granted", "Counts as granted", "Where it is asked for before anything is sent, or not needed."),
-                    ("denied", "Counts as denied", "Only an event that says that consent was given is kept whole."),
-                ),
-            ),
-            Field(
-                "denied_events",
-                "choice",
-                "An event whose consent is denied",
-                choices=(
-                    (
-                        "limit",
-                        "Count without identifiers",
-                        "Its event id is kept, no match key: it can merge by the id.",
-                    ),
-                    ("withhold", "Hold back", "Only a tally is kept, and nothing of the event."),
-                ),
-            ),
-        ),
-    ),
-    Section(
-        "counting",
-        "Counting",
-        "What is kept and marked in any case; here you decide whether it counts.",
-        (
-            Field("count_tests", "switch", "Count test events", "Events that carry a test code."),
-            Field(
-                "count_tools", "switch", "Count developers' tools", "Reported by curl, HTTP libraries, test browsers."
-            ),
-            Field("count_bots", "switch", "Count bots", "Reported by declared crawlers, previewers and prefetches."),
-        ),
-    ),
-    Section(
-        "doors",
-        "Doors",
-        "What the doors take.",
-        (
-            Field("automatic_events", "switch", "Take automatic events", "Those that the pixel sends by itself."),
-            Field("strict_hashing", "switch", "Refuse unhashed contact data from servers", "Off: the door hashes it."),
-            Field("strict_money", "switch", "Refuse a Purchase without value and currency", "Off: its sender is told."),
-        ),
-    ),
-)
+from truecount.manager.users.accounts import User
+from truecount.manager.views.changes import FINGERPRINT, Change, changes, made_at, who_of
+from truecount.manager.views.settings_forms import Section
 
 
 class TokenView(msgspec.Struct):
@@ -125,6 +20,14 @@ class TokenView(msgspec.Struct):
 
     fingerprint: str
     hash: str
+    scope: str
+    """What it is good for."""
+    created: str | None
+    """UTC; null for one that is older than the log of changes."""
+    created_by: str
+    """The user's address, or words."""
+    last_used: str | None
+    """UTC, up to a minute ago: when the server door last took it; null where it never did."""
 
 
 class SettingsView(msgspec.Struct):
@@ -135,6 +38,8 @@ class SettingsView(msgspec.Struct):
     created: str
     settings: DatasetSettings
     tokens: list[TokenView]
+    changes: list[Change]
+    """Who changed what, the newest first."""
     token: str | None = None
     """A new access token: shown this once."""
     saved: str | None = None
@@ -143,16 +48,50 @@ class SettingsView(msgspec.Struct):
     """What is wrong with what was given."""
 
 
-def settings(dataset: Dataset, *, token: str | None = None, saved: str | None = None) -> SettingsView:
+SCOPE: Final = "send events"
+"""The one thing that an access token is good for."""
+
+
+class Known(NamedTuple):
+    """What is known of a dataset beside itself: its records, the users, when each token was last used (us)."""
+
+    records: Sequence[Record] = ()
+    users: Iterable[User] = ()
+    used_us: Mapping[bytes, int] = {}
+
+
+def settings(
+    dataset: Dataset, known: Known, *, token: str | None = None, saved: str | None = None, problem: str | None = None
+) -> SettingsView:
     return SettingsView(
         id=dataset.id,
         name=dataset.name,
         created=time_of(dataset.created_us),
         settings=dataset.settings,
-        tokens=[TokenView(hash.hex()[:12], hash.hex()) for hash in dataset.token_hashes],
+        tokens=_tokens(dataset, known),
+        changes=changes(known.records, known.users),
         token=token,
         saved=saved,
+        problem=problem,
     )
+
+
+def _tokens(dataset: Dataset, known: Known) -> list[TokenView]:
+    made = made_at(known.records)
+    found = []
+    for hash in dataset.token_hashes:
+        record, used_us = made.get(hash), known.used_us.get(hash)
+        found.append(
+            TokenView(
+                fingerprint=hash.hex()[:FINGERPRINT],
+                hash=hash.hex(),
+                scope=SCOPE,
+                created=time_of(record.at_us) if record else None,
+                created_by=who_of(record.dataset.by if record else "", known.users),
+                last_used=time_of(used_us) if used_us else None,
+            )
+        )
+    return found
 
 
 def shown_values(view: SettingsView) -> dict[str, Any]:
