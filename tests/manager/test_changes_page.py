@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ from truecount.collect.uses import Uses, last_uses
 from truecount.datasets import COMMAND_LINE, Dataset, DatasetSettings, token_hash
 from truecount.log.changes import Record
 from truecount.manager import boxes
+from truecount.manager.charts import marks_of
 from truecount.manager.views import changes as view
+from truecount.manager.views import event, overview
 from truecount.manager.views.settings_forms import FIELDS
+from truecount.measure.event_sums import EventSums
 
 HOSTILE = "=cmd|' /C calc'!A0<script>"
 
@@ -140,6 +144,49 @@ def test_a_mark_tells_what_changed_in_the_period_and_no_word_of_a_list() -> None
     ]
     assert [one.what for one in view.marks(found, 4000, 10**9)] == ["An event whose consent is denied: “Hold back”"]
     assert view.marks([], 0, 10**9) == []
+
+
+def test_marks_stand_where_they_happened_and_those_of_one_bar_are_one() -> None:
+    edges = [0, 10_000, 20_000, 30_000]
+    drawn = marks_of(edges, [(f"1970-01-01T00:00:{second:02}Z", str(second)) for second in (5, 9, 20, 29, 31)])
+    found = [(mark.x, [what for _, what in mark.what]) for mark in drawn]
+    assert found == [
+        ("16.667", ["5", "9"]),
+        ("66.667", ["20", "29"]),
+    ]
+
+
+class Empty:
+    """A store without a single copy."""
+
+    def query_rows(self, sql: str, params: Any = None) -> list[Any]:
+        return []
+
+    def command(self, sql: str, params: Any = None) -> None:
+        return None
+
+
+@pytest.mark.parametrize("path", ["/d/77?since=1h", "/d/77/event?name=Purchase&since=1h"])
+def test_a_change_is_a_mark_on_the_chart_that_is_read_aloud(
+    house: House, owner: Visitor, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(owner, "domains", allowed_domains="", blocked_domains="secret.example", allowed_origins="")
+    monkeypatch.setattr(overview, "counts", lambda *_: overview.Counts([], [], False, "Purchase", []))
+    monkeypatch.setattr(event, "moment_of", lambda *_: None)
+    monkeypatch.setattr(
+        event, "event_sums", lambda *_: EventSums(event_name="Purchase", copies=1, actions=1, browser_only=1)
+    )
+    monkeypatch.setattr(event, "bars", lambda *_: [])
+    monkeypatch.setattr(house.manager.link, "store", Empty)
+    page = owner.get(path)
+    words = "Refuse events of these domains: changed"
+    told = re.findall(r'<g class="changed" role="img" aria-label="([^"]*)"><title>([^<]*)</title>', page.text)
+    assert all(aloud == seen and aloud.startswith("Settings changed.") for aloud, seen in told)
+    assert words in told[-1][0]
+    assert "secret.example" not in page.text and OWNER not in page.text.partition("<main")[2]
+    twin = owner.json(path)["changes"]
+    assert words in [one["what"] for one in twin] and [*twin[0]] == ["time", "what"]
+    assert "Settings changed" not in owner.get("/d/77?since=2020-01-01&until=2020-01-02").text
 
 
 @pytest.mark.parametrize("name", DatasetSettings.__struct_fields__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,6 +46,15 @@ class Bar:
 
 
 @dataclass
+class Mark:
+    """What was changed within one bar, drawn as a line at the first of it."""
+
+    x: str
+    what: list[tuple[str, str]]
+    """Time (UTC) and words of each."""
+
+
+@dataclass
 class Chart:
     bars: list[Bar]
     top: int
@@ -55,6 +65,7 @@ class Chart:
     step: str
     """What one bar is, in words: "3 hours a bar"."""
     height: int = HEIGHT
+    marks: list[Mark] = field(default_factory=list)
 
     @property
     def n(self) -> int:
@@ -107,6 +118,26 @@ def chart(
         labels=_labels(edges, formats, width),
         step=step_words(step_s),
     )
+
+
+def marks_of(edges: Sequence[int], changes: Sequence[tuple[str, str]]) -> list[Mark]:
+    """Where changes (time in UTC, words) stand between the edges of a chart: those of one bar are one mark."""
+    width = 100 / (len(edges) - 1)
+    by_bar: dict[int, list[tuple[str, str]]] = {}
+    for time, what in changes:
+        bar = bisect_right(edges, _ms_of(time)) - 1
+        if 0 <= bar < len(edges) - 1:
+            by_bar.setdefault(bar, []).append((time, what))
+    found = []
+    for bar, told in by_bar.items():
+        since_ms, end_ms = edges[bar], edges[bar + 1]
+        x = (bar + (_ms_of(told[0][0]) - since_ms) / (end_ms - since_ms)) * width
+        found.append(Mark(f"{x:.3f}", told))
+    return found
+
+
+def _ms_of(time: str) -> int:
+    return int(datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp() * 1000)
 
 
 def top_of(most: int) -> int:

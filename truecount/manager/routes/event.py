@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote, urlencode
 
+import msgspec
 from litestar import Response, get
 from litestar.params import FromPath, FromQuery
 
@@ -16,6 +17,7 @@ from truecount.manager.ranges import PRESETS, period_of
 from truecount.manager.routes.overview import Links, chart_of
 from truecount.manager.shared import Asked, TableFormat, manager_of
 from truecount.manager.views import event as view
+from truecount.manager.views.changes import marks
 from truecount.manager.web import csv_answer, gives, see_other, wants_csv
 from truecount.manager.who import Who
 
@@ -51,6 +53,11 @@ async def event(
     if wants_csv(request):
         return csv_answer(f"event-{table}", *view.table(page, table))
     counts = page.counts.data
+    # Beside what is kept for all who ask: a change is seen at once.
+    page = msgspec.structs.replace(
+        page, changes=marks(manager.registry.changes(dataset), period.since_ms, period.until_ms)
+    )
+    drawn = chart_of(dataset, period, name, counts.buckets, formats_of(request, zone), page.changes) if counts else None
     return show(
         request,
         "event.j2",
@@ -60,7 +67,7 @@ async def event(
         period=period,
         presets=PRESETS,
         links=EventLinks(dataset, period, name),
-        chart=chart_of(dataset, period, name, counts.buckets, formats_of(request, zone)) if counts else None,
+        chart=drawn,
         delay_words=view.DELAY_WORDS,
         sources_of=view.sources_of,
         explain=partial(explain_path, dataset),

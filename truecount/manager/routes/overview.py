@@ -10,13 +10,14 @@ from litestar import Response, get
 from litestar.params import FromPath, FromQuery
 
 from truecount.manager.boxes import Box, ask, box_of
-from truecount.manager.charts import Chart, chart
+from truecount.manager.charts import Chart, chart, marks_of
 from truecount.manager.formats import Formats
 from truecount.manager.nav import dataset_path
 from truecount.manager.pages import formats_of, show
 from truecount.manager.ranges import PRESETS, Period, period_of, usual
 from truecount.manager.shared import Asked, TableFormat, manager_of
 from truecount.manager.views import overview as view
+from truecount.manager.views.changes import ChangeMark, marks
 from truecount.manager.views.diagnostics import kept_findings, look
 from truecount.manager.web import csv_answer, gives, wants_csv
 from truecount.manager.who import Who
@@ -67,17 +68,19 @@ async def overview(
     if counts.is_there:  # a look at what is to be mended begins beside the page, once a minute at most
         await manager.looks.get(dataset, lambda: look(manager, found), 0.0, box_of)
     formats = formats_of(request, zone)
+    page = view.overview(period, counts, covered, kept_findings(manager, dataset))
+    page.changes = marks(manager.registry.changes(dataset), period.since_ms, period.until_ms)
     return show(
         request,
         "overview.j2",
-        view.overview(period, counts, covered, kept_findings(manager, dataset)),
+        page,
         here="overview",
         dataset=dataset,
         period=period,
         presets=PRESETS,
         name=name,
         links=Links(dataset, period),
-        chart=chart_of(dataset, period, name, counts.data.buckets, formats) if counts.data else None,
+        chart=chart_of(dataset, period, name, counts.data.buckets, formats, page.changes) if counts.data else None,
         row_of=view.row_of,
     )
 
@@ -86,8 +89,15 @@ async def _one(manager: Any, question: Any) -> Box[Any]:
     return (await ask(manager, {"it": question}))["it"]
 
 
-def chart_of(dataset: str, period: Period, name: str, bars: Sequence[Bucket], formats: Formats) -> Chart:
-    """The chart of one event's buckets, each bar a link to its actions."""
+def chart_of(
+    dataset: str,
+    period: Period,
+    name: str,
+    bars: Sequence[Bucket],
+    formats: Formats,
+    changes: Sequence[ChangeMark] = (),
+) -> Chart:
+    """The chart of one event's buckets, each bar a link to its actions; and where settings were changed."""
     edges = period.edges()
     first = time_of_ms(max(edges[0], period.since_ms))
     counts: dict[str, tuple[int, int, int]] = {bar.since: (bar.both, bar.server_only, bar.browser_only) for bar in bars}
@@ -100,7 +110,9 @@ def chart_of(dataset: str, period: Period, name: str, bars: Sequence[Bucket], fo
         query = {"event": name, "since": time_of_ms(since), "until": time_of_ms(until)}
         return dataset_path(dataset, "/actions?" + urlencode(query))
 
-    return chart(edges, by_edge, formats, href, period.until_ms, period.step_s)
+    drawn = chart(edges, by_edge, formats, href, period.until_ms, period.step_s)
+    drawn.marks = marks_of(edges, [(one.time, one.what) for one in changes])
+    return drawn
 
 
 class Links:

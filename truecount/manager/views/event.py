@@ -14,6 +14,7 @@ from truecount.manager.boxes import Box, Question, ask
 from truecount.manager.ranges import Period
 from truecount.manager.recorded import Recorded, Statement
 from truecount.manager.shared import Manager
+from truecount.manager.views.changes import ChangeMark
 from truecount.manager.views.overview import bars
 from truecount.measure.buckets import Bucket
 from truecount.measure.event_copies import (
@@ -71,6 +72,8 @@ class EventView(msgspec.Struct, kw_only=True):
     match_keys: Box[MatchKeys]
     newest: Box[list[NewestCopy]]
     statements: list[Statement]
+    changes: list[ChangeMark] = []
+    """Settings that were changed in the period, the oldest first."""
 
     @property
     def is_amendment(self) -> bool:
@@ -121,7 +124,7 @@ async def event(manager: Manager, dataset: Dataset, name: str, period: Period) -
 
         return work
 
-    found = await ask(manager, {box: noting(box, question) for box, question in questions.items()})
+    found: dict[str, Any] = await ask(manager, {box: noting(box, question) for box, question in questions.items()})
     view = EventView(
         event_name=name,
         since=time_of_ms(since_ms),

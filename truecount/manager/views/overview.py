@@ -14,6 +14,7 @@ from truecount.datasets import Dataset
 from truecount.manager.boxes import Box
 from truecount.manager.ranges import Period
 from truecount.manager.rolling import Rolling
+from truecount.manager.views.changes import ChangeMark
 from truecount.manager.views.diagnostics import KeptFinding
 from truecount.measure.buckets import Bucket, buckets
 from truecount.measure.coverage import Coverage, coverage
@@ -72,6 +73,8 @@ class OverviewView(msgspec.Struct, kw_only=True):
     coverage: Box[list[Coverage]]
     findings: list[KeptFinding]
     """What is to be mended, most value at stake first: of the last look, which may be a minute old or not there yet."""
+    changes: list[ChangeMark] = []
+    """Settings that were changed in the period, the oldest first."""
 
 
 def counts(store: Sql, dataset: Dataset, period: Period, chosen: str | None, rolling: Rolling) -> Counts:
