@@ -60,7 +60,7 @@ def test_the_first_user_is_an_owner_and_the_others_are_analysts(truecount: Run, 
         (["add", "x@y.example", "--role", "owner", "--datasets", "1"], 2, "--datasets is for an analyst"),
         (["add", "x@y.example", "--datasets", "404"], 1, "there is no dataset 404"),
         (["reset", "nobody@shop.example"], 1, "there is no user nobody@shop.example"),
-        (["remove", "x"], 2, "wanted one of add, list, reset"),
+        (["delete", "x"], 2, "wanted one of add, list, reset, remove"),
     ],
 )
 def test_what_cannot_be_is_said(truecount: Run, arguments: list[str], code: int, words: str) -> None:

@@ -108,6 +108,15 @@ class House:
     def visitor(self, address: str = "203.0.113.7", *, tls: bool = False) -> Visitor:
         return Visitor(self, address, tls=tls)
 
+    def reader(self, dataset: str | None = None, *, revoked: bool = False) -> Visitor:
+        """A script with a reading token, and no cookie."""
+        token, secret = self.users.reading.add("A script", dataset)
+        if revoked:
+            self.users.reading.revoke(token.id)
+        visitor = self.visitor()
+        visitor.client.headers["authorization"] = f"Bearer {secret}"
+        return visitor
+
     def make_owner(self) -> Visitor:
         """The first run. Returns the owner's browser, signed in."""
         visitor = self.visitor()

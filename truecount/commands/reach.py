@@ -70,6 +70,14 @@ class Books(Protocol):
 
     def entrance(self, email: str) -> bytes: ...
 
+    def remove_user(self, email: str) -> bytes: ...
+
+    def tokens(self) -> bytes: ...
+
+    def add_token(self, name: str, dataset: str | None) -> bytes: ...
+
+    def revoke_token(self, id: str) -> bytes: ...
+
 
 @contextmanager
 def books(data: str | None, *, create: bool = False) -> Iterator[Books]:
@@ -204,6 +212,18 @@ class Remote:
     def entrance(self, email: str) -> bytes:
         return self._ask("POST", "users/link", body=_json({"email": email, "enters": True}))
 
+    def remove_user(self, email: str) -> bytes:
+        return self._ask("POST", "users/remove", body=_json({"email": email}))
+
+    def tokens(self) -> bytes:
+        return self._ask("GET", "tokens")
+
+    def add_token(self, name: str, dataset: str | None) -> bytes:
+        return self._ask("POST", "tokens", body=_json({"name": name, "dataset": dataset}))
+
+    def revoke_token(self, id: str) -> bytes:
+        return self._ask("POST", "tokens/revoke", body=_json({"id": id}))
+
     def _count(self, path: str, query: dict[str, Any]) -> bytes:
         """An answer out of the store. How the loader is was asked before: what it then had is in the answer."""
         self.incomplete = self._loader_error()
@@ -318,7 +338,7 @@ class Local:
         with _in_words(), self._open_users() as users:
             gone = self._writable().delete(id, COMMAND_LINE)
             if users.file.path.exists():
-                users.accounts.forget_dataset(id)
+                users.forget_dataset(id)
             return encode(view_of(gone))
 
     def events(self, id: str, since_us: int | None, until_us: int | None) -> bytes:
@@ -399,6 +419,36 @@ class Local:
 
         with _in_words(), self._open_users() as users:
             return encode(users.entrance(email))
+
+    def remove_user(self, email: str) -> bytes:
+        from truecount.manager.answers import encode, view_of_user
+
+        with _in_words(), self._open_users() as users:
+            return encode(view_of_user(users.remove(email)))
+
+    def tokens(self) -> bytes:
+        from truecount.manager.answers import encode
+        from truecount.manager.views.reading import listed
+
+        with _in_words(), self._open_users() as users:
+            return encode(listed(users.reading.all(), users.accounts.all()))
+
+    def add_token(self, name: str, dataset: str | None) -> bytes:
+        from truecount.manager.answers import ReadingTokenMade, encode
+
+        if dataset is not None:
+            self._dataset(dataset)
+        with _in_words(), self._open_users() as users:
+            token, secret = users.reading.add(name, dataset)
+            return encode(ReadingTokenMade(token.id, token.name, token.dataset, secret))
+
+    def revoke_token(self, id: str) -> bytes:
+        from truecount.manager.answers import encode
+        from truecount.manager.views.reading import listed
+
+        with _in_words(), self._open_users() as users:
+            users.reading.revoke(id)
+            return encode(listed(users.reading.all(), users.accounts.all()))
 
     @contextmanager
     def _open_users(self) -> Iterator[Users]:

@@ -1,4 +1,4 @@
-"""truecount user: add, list, reset."""
+"""truecount user: add, list, reset, remove."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ Users of the manager. Nobody types a password here: a one-time link sets it, in 
   truecount user add EMAIL [--role owner|analyst]   make one; prints the link
   truecount user list                               all of them
   truecount user reset EMAIL                        prints a link that sets a new password
+  truecount user remove EMAIL --yes                 ends one, with all sessions and reading tokens
 
 An owner may do everything. An analyst reads, and changes nothing. The first user is an owner."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    todo = {"add": add, "list": list_, "reset": reset}
+    todo = {"add": add, "list": list_, "reset": reset, "remove": remove}
     what = arguments[0] if arguments else ""
     if what in ("-h", "--help"):
-        Parser("user", ABOUT, usage="truecount user add|list|reset ...").print_help()
+        Parser("user", ABOUT, usage="truecount user add|list|reset|remove ...").print_help()
         return 0
     if what not in todo:
         raise WrongUse(f"wanted one of {', '.join(todo)}; `truecount user --help` tells more")
@@ -87,6 +88,24 @@ def reset(arguments: Sequence[str]) -> int:
     given = parser.read(arguments)
     with books(given.data) as found:
         return _show_link(found, found.reset_user(given.email), given.format)
+
+
+def remove(arguments: Sequence[str]) -> int:
+    parser = Parser(
+        "user remove",
+        "Remove a user: sessions, links and the reading tokens that the user made end at once. What the user changed "
+        "stays changed, and is told without the address. The last owner cannot be removed.",
+    )
+    parser.add_argument("email", metavar="EMAIL")
+    parser.flag("--yes", action="store_true", help="yes, remove this user: without this flag nothing happens")
+    parser.data_flag()
+    given = parser.read(arguments)
+    if not given.yes:
+        raise WrongUse(f"this ends all that {given.email} has here: say so with --yes")
+    with books(given.data) as found:
+        found.remove_user(given.email)
+    say(f"{given.email} is no user any more")
+    return 0
 
 
 def _show_link(found: Books, answer: bytes, format: str) -> int:

@@ -81,6 +81,35 @@ class ResetUser(msgspec.Struct, forbid_unknown_fields=True):
     """The link signs in, instead of setting a password."""
 
 
+class NewReadingToken(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of POST /api/tokens."""
+
+    name: str
+    dataset: str | None = None
+    """The one that it reads; None: every one."""
+
+
+class WhichToken(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of POST /api/tokens/revoke."""
+
+    id: str
+
+
+class WhichUser(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of POST /api/users/remove."""
+
+    email: str
+
+
+class ReadingTokenMade(msgspec.Struct):
+    """A new reading token: its secret is shown this once."""
+
+    id: str
+    name: str
+    dataset: str | None
+    token: str
+
+
 class LinkMade(msgspec.Struct):
     """The answer to `user add` and `user reset`: the link is shown this once."""
 

@@ -20,6 +20,7 @@ from truecount.manager.users.file import UsersError
 from truecount.manager.users.links import LinkGone
 from truecount.manager.web import (
     accepts_json,
+    by_token,
     json_answer,
     path_and_query,
     safe_next,
@@ -27,7 +28,7 @@ from truecount.manager.web import (
     takes_html,
     wants_json,
 )
-from truecount.manager.who import SAFE, FormRefused, NotThere, SignInFirst
+from truecount.manager.who import SAFE, FormRefused, NotThere, SignInFirst, TokenReads, TokenRefused
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreError
 
 GRAPH_PATH: Final = re.compile(r"/v\d+\.\d+(/|$)").match
@@ -48,6 +49,8 @@ def words(request: Asked, error: Exception) -> Response[Any]:
     """The answer for an exception of a route. It tells nothing of what was asked, nor of what others have."""
     path: str = request.scope["path"]  # the whole URL cannot be made of every header Host
     status, text = status_of(error)
+    if isinstance(error, TokenRefused):
+        return json_answer(Fault(text), status, {"WWW-Authenticate": 'Bearer realm="Truecount"'})
     if GRAPH_PATH(path):
         return json_answer(_graph_error(path, status), 400 if status in (404, 405) else status)
     if COMMANDS_PATH(path) or _asks_json(request):
@@ -85,6 +88,10 @@ def status_of(error: Exception) -> tuple[int, str]:
             return 401, "Sign in first: this address is for users of this server."
         case NotThere():
             return 404, "There is nothing at this address, or it is not yours to see."
+        case TokenRefused():
+            return 401, "This is no reading token of this server, or it was revoked. (An access token reads nothing.)"
+        case TokenReads():
+            return 403, "A reading token reads: it cannot do this. Sign in to do it."
         case FormRefused():
             return 403, OLD_FORM
         case LinkGone():
@@ -115,7 +122,7 @@ def _asks_json(request: Asked) -> bool:
     try:
         return wants_json(request)
     except ValueError:
-        return accepts_json(request)
+        return by_token(request) or accepts_json(request)
 
 
 def _what_is_wrong(error: ValidationException) -> str:

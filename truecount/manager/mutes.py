@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FOREVER_US: Final = 2**62
 """Until when something is muted that has no end, to whoever compares with a time."""
 LONGEST_REASON: Final = 300
+GONE: Final = "a user who was removed"
 
 
 class Mute(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +74,11 @@ class Mutes:
     def ends_of(self, dataset: str) -> dict[About, int]:
         """What is muted now and until when, as `findings` takes it."""
         return {about: one.until_us or FOREVER_US for about, one in self.of_dataset(dataset).items()}
+
+    def forget_user(self, email: str) -> None:
+        """A user is removed: what was muted stays so, and nobody knows by whom."""
+        with self._file.change() as database:
+            database.execute("update mutes set muted_by = ? where muted_by = ?", (GONE, email))
 
     def forget_dataset(self, dataset: str) -> None:
         """A dataset is deleted: one that gets its id later is another one."""

@@ -124,8 +124,7 @@ class Manager:
         """Delete a dataset, and return when reports do not know it any more."""
         async with self.writing:
             gone = await self.away(lambda: self.registry.delete(id, by))
-        await self.away(lambda: self.users.accounts.forget_dataset(id))
-        await self.away(lambda: self.users.mutes.forget_dataset(id))
+        await self.away(lambda: self.users.forget_dataset(id))
         self.looks.forget(id)
         await self.away(self.wait_loaded)
         return gone

@@ -20,6 +20,8 @@ from truecount.manager.shared import Asked, Connection, manager_of
 FORMATS: Final = ("html", "json")
 _FORMULA: Final = frozenset("=+-@\t\r\n＝＋－＠")
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII).fullmatch
+BY_TOKEN: Final = "truecount by token"
+"""Key in a request's state."""
 JSON: Final = "application/json; charset=utf-8"
 
 
@@ -28,16 +30,25 @@ def gives(kind: type[Any], what: str) -> dict[int, ResponseSpec]:
     return {200: ResponseSpec(kind, description=what, generate_examples=False)}
 
 
-def json_answer(value: Any, status: int = 200) -> Response[bytes]:
-    return Response(encode(value), status_code=status, media_type=JSON)
+def json_answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response[bytes]:
+    return Response(encode(value), status_code=status, media_type=JSON, headers=headers)
+
+
+def by_token(connection: Connection) -> bool:
+    """Whether a reading token asks: it is answered by twins alone."""
+    return bool(connection.scope.get("state", {}).get(BY_TOKEN))
 
 
 def wants_json(connection: Connection) -> bool:
-    """Whether the JSON twin is asked for: `format=json`, else the header Accept. ValueError for an unknown format."""
+    """Whether the JSON twin is asked for: `format=json`, else the header Accept; always by a reading token.
+    ValueError for an unknown format.
+    """
     given = connection.query_params.get("format")
+    if given is not None and given not in FORMATS:
+        raise ValueError(f"format = {str(given)[:40]!r}: wanted one of {', '.join(FORMATS)}")
+    if by_token(connection):
+        return True
     if given is not None:
-        if given not in FORMATS:
-            raise ValueError(f"format = {str(given)[:40]!r}: wanted one of {', '.join(FORMATS)}")
         return bool(given == "json")
     return accepts_json(connection)
 

@@ -21,11 +21,12 @@ from litestar.handlers import BaseRouteHandler
 from truecount.manager.shared import Connection, manager_of
 from truecount.manager.users.accounts import User
 from truecount.manager.users.sessions import LONGEST_S
-from truecount.manager.web import host_of, is_secure
+from truecount.manager.web import BY_TOKEN, host_of, is_secure
 
 SECRET_HEADER: Final = "x-truecount-secret"
 CSRF_HEADER: Final = "x-truecount-csrf"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+READING: Final = frozenset({"GET", "HEAD"})
 FORM: Final = "application/x-www-form-urlencoded"
 LARGEST_FORM: Final = 64 * 1024
 MOST_FIELDS: Final = 100
@@ -43,6 +44,14 @@ class Who(StrEnum):
 
 class SignInFirst(Exception):
     """This page is for users."""
+
+
+class TokenRefused(Exception):
+    """A reading token that is none, or that is revoked."""
+
+
+class TokenReads(Exception):
+    """A reading token reads twins: it changes nothing, and keeps no stream open."""
 
 
 class NotThere(Exception):
@@ -137,9 +146,34 @@ async def sign_in(connection: Connection, answer: Response[Any], user: User) -> 
     set_cookie(connection, answer, await manager.away(begin), LONGEST_S)
 
 
+def bearer_of(connection: Connection) -> str | None:
+    """The token of the header Authorization, None where it names none. It is looked for nowhere else: an address gets
+    into logs and histories.
+    """
+    scheme, _, token = connection.headers.get("authorization", "").strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+async def _admit_token(connection: Connection, handler: BaseRouteHandler, token: str) -> None:
+    """Let who has a reading token in as a reader: whatever cookie stands beside it is not looked at."""
+    manager = manager_of(connection)
+    connection.scope.setdefault("state", {})[BY_TOKEN] = True  # refusals are JSON too
+    found, is_due = manager.users.reading.look(token)
+    if found is None:
+        raise TokenRefused
+    if str(connection.scope.get("method")) not in READING or handler.opt.get("by_session"):
+        raise TokenReads
+    connection.scope["state"]["visitor"] = Visitor(found.as_user(), "", False, False)
+    if is_due:
+        id = found.id
+        await manager.away(lambda: manager.users.reading.note(id))
+
+
 async def let_in(connection: Connection, handler: BaseRouteHandler) -> None:
     """The guard of all routes."""
     who = handler.opt.get("who")
+    if (who is Who.USER or who is Who.OWNER) and (token := bearer_of(connection)) is not None:
+        await _admit_token(connection, handler, token)
     if who is Who.COMMANDS:
         given = connection.headers.get(SECRET_HEADER, "")
         if not compare_digest(given.encode(), manager_of(connection).secret.encode()):

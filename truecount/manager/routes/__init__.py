@@ -15,6 +15,7 @@ from truecount.manager.routes import (
     front,
     health,
     overview,
+    reading,
     set_password,
     settings,
     sign_in,
@@ -36,6 +37,7 @@ PAGES: Final[list[Any]] = [
     *arriving.ROUTES,
     *settings.ROUTES,
     *tokens.ROUTES,
+    *reading.ROUTES,
 ]
 """What has a JSON twin: these are in the OpenAPI document."""
 

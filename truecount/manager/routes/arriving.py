@@ -100,7 +100,7 @@ async def try_payload(request: Asked, dataset: FromPath[str]) -> Response[Any]:
     return show(request, "test_try.j2" if is_part else "test_tried.j2", tried, here="test", dataset=dataset, id=dataset)
 
 
-@get("/d/{dataset:str}/test/stream", who=Who.USER)
+@get("/d/{dataset:str}/test/stream", who=Who.USER, by_session=True)
 async def stream(
     request: Asked,
     dataset: FromPath[str],

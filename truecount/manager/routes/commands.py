@@ -14,12 +14,17 @@ from truecount.manager.answers import (
     ChangeDataset,
     CreateDataset,
     DatasetMade,
+    NewReadingToken,
     NewUser,
+    ReadingTokenMade,
     ResetUser,
+    WhichToken,
+    WhichUser,
     view_of,
     view_of_user,
 )
 from truecount.manager.shared import Asked, manager_of
+from truecount.manager.views.reading import listed
 from truecount.manager.web import json_answer
 from truecount.manager.who import Who
 
@@ -209,6 +214,37 @@ async def make_link(request: Asked) -> Response[bytes]:
     return json_answer(await manager.away(lambda: make(data.email)), 201)
 
 
+@post("/users/remove", status_code=200)
+async def remove_user(request: Asked) -> Response[bytes]:
+    manager = manager_of(request)
+    data = msgspec.json.decode(await request.body(), type=WhichUser)
+    return json_answer(view_of_user(await manager.away(lambda: manager.users.remove(data.email))))
+
+
+@get("/tokens")
+async def list_tokens(request: Asked) -> Response[bytes]:
+    users = manager_of(request).users
+    return json_answer(await manager_of(request).away(lambda: listed(users.reading.all(), users.accounts.all())))
+
+
+@post("/tokens")
+async def add_token(request: Asked) -> Response[bytes]:
+    manager = manager_of(request)
+    data = msgspec.json.decode(await request.body(), type=NewReadingToken)
+    if data.dataset is not None:
+        manager.dataset(data.dataset)
+    token, secret = await manager.away(lambda: manager.users.reading.add(data.name, data.dataset))
+    return json_answer(ReadingTokenMade(token.id, token.name, token.dataset, secret), 201)
+
+
+@post("/tokens/revoke", status_code=200)
+async def revoke_token(request: Asked) -> Response[bytes]:
+    users = manager_of(request).users
+    data = msgspec.json.decode(await request.body(), type=WhichToken)
+    await manager_of(request).away(lambda: users.reading.revoke(data.id))
+    return json_answer(await manager_of(request).away(lambda: listed(users.reading.all(), users.accounts.all())))
+
+
 ROUTES: Final = Router(
     "/api",
     opt={"who": Who.COMMANDS},
@@ -230,5 +266,9 @@ ROUTES: Final = Router(
         list_users,
         add_user,
         make_link,
+        remove_user,
+        list_tokens,
+        add_token,
+        revoke_token,
     ],
 )

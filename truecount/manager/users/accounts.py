@@ -98,6 +98,18 @@ class Accounts:
             insert(database, user)
         return user
 
+    def remove(self, email: str) -> User:
+        """Take a user out. Sessions, links and all else of the user go with it. UnknownUser when there is none;
+        AccountError for the last owner: nobody could make another one by the pages.
+        """
+        with self._file.change() as database:
+            user = self.get(email)
+            owners = database.execute("select count(*) from users where role = ?", (str(Role.OWNER),)).fetchone()[0]
+            if user.is_owner and owners < 2:
+                raise AccountError(f"{user.email} is the last owner: add another one first")
+            database.execute("delete from users where id = ?", (user.id,))
+        return user
+
     def set_password(self, database: sqlite3.Connection, user: str, hash: str) -> None:
         """Within a transaction: give a user another password. All sessions and links of the user end."""
         database.execute("update users set password = ? where id = ?", (hash, user))

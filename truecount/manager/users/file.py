@@ -19,7 +19,7 @@ from typing import Any, Final
 from truecount.log.tables import DAMAGE, connect_to_read
 
 NAME: Final = "users.sqlite"
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Version of the tables (PRAGMA user_version)."""
 
 FIRST: Final = (
@@ -65,7 +65,19 @@ SECOND: Final = (
         primary key (dataset, finding, subject)
     ) without rowid""",
 )
-STEPS: Final = (FIRST, SECOND)
+THIRD: Final = (
+    # Tokens that read. `user` is who made one, none where that was the command line; without a dataset: every one.
+    """create table reading (
+        id         text    primary key,
+        hash       blob    not null unique,
+        name       text    not null,
+        dataset    text,
+        created_us integer not null,
+        user       text    references users on delete cascade,
+        used_us    integer
+    )""",
+)
+STEPS: Final = (FIRST, SECOND, THIRD)
 """What makes each format of the one before; a new file goes through all of them."""
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from truecount.manager.answers import LinkMade, NewUser
 from truecount.manager.mutes import Mutes
 
-from .accounts import GIVEN, AccountError, Accounts, Role
+from .accounts import GIVEN, AccountError, Accounts, Role, User
 from .file import UsersFile
 from .links import Links
 from .passwords import Passwords
+from .reading import ReadingTokens
 from .sessions import Sessions
 from .throttle import Throttle
 
@@ -30,6 +31,7 @@ class Users:
         self.accounts = Accounts(self.file, now_us)
         self.links = Links(self.file, self.accounts, now_us)
         self.sessions = Sessions(self.file, self.accounts, now_us)
+        self.reading = ReadingTokens(self.file, now_us)
         self.mutes = Mutes(self.file, now_us)
         self.passwords = passwords or Passwords()
         self.throttle = Throttle(time.monotonic if now_s is time.time else now_s)
@@ -49,6 +51,21 @@ class Users:
         """
         user = self.accounts.get(email)
         return LinkMade(user.email, str(user.role), password_path(self.links.make(user)))
+
+    def remove(self, email: str) -> User:
+        """Take a user out, with sessions, links and reading tokens. UnknownUser when there is none; AccountError for
+        the last owner. The address is gone from this file, also where the user muted a finding.
+        """
+        user = self.accounts.remove(email)
+        self.mutes.forget_user(user.email)
+        self.file.forget()
+        return user
+
+    def forget_dataset(self, dataset: str) -> None:
+        """A dataset is deleted: one that gets its id later is another one."""
+        self.accounts.forget_dataset(dataset)
+        self.mutes.forget_dataset(dataset)
+        self.reading.forget_dataset(dataset)
 
     def entrance(self, email: str) -> LinkMade:
         """A link that signs a user in as it is opened, once. UnknownUser when there is no such user."""

@@ -11,12 +11,12 @@ import msgspec
 from truecount.datasets import COMMAND_LINE, Dataset, DatasetSettings
 from truecount.log.changes import Record
 from truecount.manager.answers import time_of
+from truecount.manager.mutes import GONE
 from truecount.manager.users.accounts import User
 from truecount.manager.views.settings_forms import FIELDS
 
 UNKNOWN: Final = "not known"
 """Who changed what was changed before that was kept."""
-GONE: Final = "a user who was removed"
 BY_COMMAND: Final = "the command line"
 FINGERPRINT: Final = 12
 """Hex digits of a token's SHA-256 by which people name it."""
