@@ -63,7 +63,11 @@ def test_every_command_and_flag_is_in_the_command_line_page(
     monkeypatch.setenv("COLUMNS", "200")
     text = (ROOT / "docs" / "cli.md").read_text()
     assert f"truecount {command}" in text
-    parts = {"dataset": ("create", "list", "set", "delete"), "user": ("add", "list", "reset")}.get(command, ())
+    parts = {
+        "dataset": ("create", "list", "set", "delete"),
+        "user": ("add", "list", "reset", "remove"),
+        "token": ("add", "list", "revoke"),
+    }.get(command, ())
     calls = [[command], *([command, what] for what in parts)]
     for call in calls:
         with nullcontext() if parts and call == [command] else pytest.raises(SystemExit):
