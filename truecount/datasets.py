@@ -44,6 +44,8 @@ class DatasetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """Count events that carry a test_event_code."""
     automatic_events: bool = True
     """Take events that the pixel sends by itself (es=automatic)."""
+    sensitive_words: tuple[str, ...] = ()
+    """Words that no page address and no custom data may keep; removed-word stands in their place."""
     strict_hashing: bool = False
     """Refuse server events with unhashed contact data where it must be hashed (2804019)."""
     strict_money: bool = False

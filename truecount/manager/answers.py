@@ -13,6 +13,7 @@ import msgspec
 from truecount.datasets import Dataset, DatasetSettings
 from truecount.manager.users.accounts import User
 from truecount.policy.permissions import domain_entry, origin_entry
+from truecount.policy.sensitive import MOST, check_word
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreError
 from truecount.store.trouble import DAMAGED, REPLAY
 
@@ -170,7 +171,10 @@ def _read(name: str, hint: Any, text: str) -> Any:
             raise ValueError(f"{name} = {text!r}: wanted true or false")
         return text.lower() in {"true", "1", "yes", "on"}
     if get_origin(hint) is tuple:
-        return tuple(dict.fromkeys(_entry(name, part.strip()) for part in text.split(",") if part.strip()))
+        found = tuple(dict.fromkeys(_entry(name, part.strip()) for part in text.split(",") if part.strip()))
+        if name == "sensitive_words" and len(found) > MOST:
+            raise ValueError(f"{name}: wanted {MOST} at most")
+        return found
     if hint is not str:
         choices = get_args(hint)
         if text not in choices:
@@ -181,7 +185,12 @@ def _read(name: str, hint: Any, text: str) -> Any:
 
 
 def _entry(name: str, text: str) -> str:
-    """One entry of a list of origins or domains, as it is compared."""
+    """One entry of a list of origins, domains or words, as it is compared."""
+    if name == "sensitive_words":
+        try:
+            return check_word(text)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
     is_origin = name == "allowed_origins"
     entry = origin_entry(text) if is_origin else domain_entry(text)
     if not entry:

@@ -69,6 +69,7 @@ TAKEN: Final = {
     "phone": "a phone number",
     "card": "a card number",
     "long": "a text too long to be looked at",
+    "word": "a word that this dataset takes out",
 }
 
 REASONS: Final[dict[str, str]] = {

@@ -69,7 +69,12 @@ OUTCOMES: Final[dict[str, str]] = {
     Outcome.SET_ASIDE: "set aside",
 }
 
-_KINDS: Final = {"email": "an e-mail address", "phone": "a phone number", "card": "a card number"}
+_KINDS: Final = {
+    "email": "an e-mail address",
+    "phone": "a phone number",
+    "card": "a card number",
+    "word": "a sensitive word",
+}
 _NOTES: Final = {
     "unstorable_text": "text that cannot be stored was left out",
     "unknown_user_data": "names in user_data that are no match keys",

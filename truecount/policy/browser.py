@@ -28,6 +28,7 @@ from truecount.policy.browser_people import hash_match_keys, judge_visitor, read
 from truecount.policy.consent import limit_row, without_names
 from truecount.policy.hit_columns import HitColumns, Step
 from truecount.policy.hits import Hit, Receipt
+from truecount.policy.sensitive import hit_words
 from truecount.vocabulary import Mark, Reason, Source
 
 __all__ = ["BROWSER_STEPS", "Hit", "KeptHits", "Receipt", "keep_hit", "keep_hits"]
@@ -76,6 +77,7 @@ BROWSER_STEPS: Final[tuple[tuple[str, Step], ...]] = (
     ("shorten_address", shorten_address),
     ("read_custom_data", read_custom_data),
     ("keep_the_rest", keep_the_rest),
+    ("hit_words", hit_words),
     ("limit", limit),
     ("write_down", write_down),
 )

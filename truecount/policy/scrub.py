@@ -139,6 +139,8 @@ _escapes: Final = re.compile(
 )
 _many_times: Final = re.compile(r"%(?:25)+").sub
 _ROUNDS: Final = 8
+UNSETTLED: Final = "@unsettled.invalid"
+"""End of what stands for a text whose escapes never end."""
 
 
 def scrub_url(url: str) -> tuple[str, tuple[str, ...]]:
@@ -156,7 +158,7 @@ def scrub_url(url: str) -> tuple[str, tuple[str, ...]]:
     scheme, slashes, rest = whole.partition("://")
     if not slashes or not scheme.isalnum():
         scheme, slashes, rest = "", "", whole
-    parts = _url_parts(rest)
+    parts = url_parts(rest)
     if slashes:
         parts[0] = _scrub_host(parts[0], found)
     looks = 0
@@ -170,7 +172,7 @@ def scrub_url(url: str) -> tuple[str, tuple[str, ...]]:
         ):  # no page's address: taking it apart costs seconds, and what is not looked at may not stay
             return scheme + slashes + (parts[0] if slashes else ""), (*_in_order(found), LONG)
         key = parts[at - 2] if at >= 2 and parts[at - 1] == "=" else ""
-        parts[at] = _scrub_part(_decoded(key), part, found)
+        parts[at] = _scrub_part(decoded(key), part, found)
     return (scheme + slashes + "".join(parts), _in_order(found)) if found else (url, ())
 
 
@@ -185,7 +187,7 @@ def scrub_text(text: str) -> tuple[str, tuple[str, ...]]:
         return text, ()
     found: set[str] = set()
     clean = _taken(text, found)
-    plain = _decoded(clean)
+    plain = decoded(clean)
     if plain != clean:
         deeper: set[str] = set()
         taken = _take(plain, deeper)
@@ -205,7 +207,7 @@ def scrub_id(text: str) -> tuple[str, tuple[str, ...]]:
     clean, n = _EMAIL.subn(_hash_of, _folded(text))
     if not n:
         clean = text
-    plain = _decoded(clean)
+    plain = decoded(clean)
     if plain != clean:
         deeper, m = _EMAIL.subn(_hash_of, plain)
         if m:
@@ -220,9 +222,9 @@ def scrub_value(key: str, text: str, spared: frozenset[str] = ID_KEYS) -> tuple[
     if key.lower() in spared:
         return scrub_id(text)
     kind = _KIND_OF_KEY[key]
-    if kind == PHONE and _phone_shaped(_decoded(text)):
+    if kind == PHONE and _phone_shaped(decoded(text)):
         return "removed-phone", (PHONE,)
-    if kind == EMAIL and "@" in _decoded(text):
+    if kind == EMAIL and "@" in decoded(text):
         return "removed-email", (EMAIL,)
     if text.startswith(("http://", "https://")):
         return scrub_url(text)
@@ -329,7 +331,7 @@ _values_of_click_ids: Final = re.compile(
 _parts_of_url: Final = re.compile(r"([/?&#;=])").split
 
 
-def _url_parts(rest: str) -> list[str]:
+def url_parts(rest: str) -> list[str]:
     """Text and delimiters in turn."""
     return _parts_of_url(rest)
 
@@ -338,7 +340,7 @@ def _scrub_host(host: str, found: set[str]) -> str:
     """The host without a user name before it, however that is written."""
     if "@" not in host and not suspicious(host):
         return host
-    plain = _decoded(host)
+    plain = decoded(host)
     if "@" in plain:
         found.add(EMAIL)
         return plain.rpartition("@")[2]
@@ -354,7 +356,7 @@ def _scrub_part(key: str, part: str, found: set[str]) -> str:
     if not suspicious(part):
         return part
     kind = _KIND_OF_KEY[key]
-    plain = _decoded(part.replace("+", " ")) if "%" in part or "+" in part else part
+    plain = decoded(part.replace("+", " ")) if "%" in part or "+" in part else part
     if kind == PHONE and _phone_shaped(plain):
         found.add(PHONE)
         return "removed-phone"
@@ -363,7 +365,7 @@ def _scrub_part(key: str, part: str, found: set[str]) -> str:
         return "removed-email"
     taken: set[str] = set()
     clean = _taken(part, taken)
-    for plain in (_decoded(clean), _decoded(clean.replace("+", " "))):
+    for plain in (decoded(clean), decoded(clean.replace("+", " "))):
         if plain != clean:
             deeper: set[str] = set()
             again = _take(plain, deeper)
@@ -449,7 +451,7 @@ def _marks() -> re.Pattern[str]:
     return re.compile(f"[{''.join(map(chr, marks))}]+")
 
 
-def _decoded(text: str) -> str:
+def decoded(text: str) -> str:
     """Undo percent, JSON and HTML escapes, and fold, until nothing changes.
 
     Text that has not settled after some rounds hides something on purpose. It is answered as an e-mail address, so
@@ -467,7 +469,7 @@ def _decoded(text: str) -> str:
         if plain == text:
             return text
         text = plain
-    return hashlib.sha256(start.encode("utf-8", "surrogatepass")).hexdigest() + "@unsettled.invalid"
+    return hashlib.sha256(start.encode("utf-8", "surrogatepass")).hexdigest() + UNSETTLED
 
 
 def _scrub_node(key: str, value: Any, spared: frozenset[str], found: dict[str, None], path: str) -> Any:

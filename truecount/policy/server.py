@@ -14,6 +14,7 @@ import msgspec
 
 from truecount.copies import FIELDS, Copy
 from truecount.policy.events import Body, CommonEvent
+from truecount.policy.sensitive import event_words
 from truecount.policy.server_checks import (
     check_action_source,
     check_domains,
@@ -53,6 +54,7 @@ SERVER_STEPS: Final[tuple[tuple[str, Step], ...]] = (
     ("read_event_ids", read_event_ids),
     ("read_pages", read_pages),
     ("set_marks", set_marks),
+    ("event_words", event_words),
     ("apply_consent", apply_consent),
     ("write_down", write_down),
 )

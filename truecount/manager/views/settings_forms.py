@@ -103,6 +103,20 @@ SECTIONS: Final[tuple[Section, ...]] = (
         ),
     ),
     Section(
+        "words",
+        "Sensitive words",
+        "What must not be kept, though it is no contact data: illnesses, products that tell about a person.",
+        (
+            Field(
+                "sensitive_words",
+                "list",
+                "Words to take out",
+                "One a line. Replaced by removed-word in page addresses and custom data, as whole words, in any case. "
+                "Names and ids of events are left as they are.",
+            ),
+        ),
+    ),
+    Section(
         "doors",
         "Doors",
         "What the doors take.",

@@ -1,16 +1,17 @@
 -- In which fields did contact data stand in the clear? What scrubbing took, by field and kind, and match keys that came
--- unhashed where the wire format wants hashes. Each is told as a share of its door's copies.
+-- unhashed where the wire format wants hashes. Each is told as a share of its door's copies. A dataset's sensitive words
+-- are no contact data.
 with
 taken as
 (
     select
         *,
-        arrayJoin(arrayDistinct(arrayConcat(removed, if(has(notes, 'unhashed'), ['user_data:unhashed'], [])))) as what,
+        arrayJoin(arrayDistinct(arrayConcat(arrayFilter(one -> not endsWith(one, ':word'), removed), if(has(notes, 'unhashed'), ['user_data:unhashed'], [])))) as what,
         splitByChar(':', what) as words,
         arrayStringConcat(arrayPopBack(words), ':') as field,
         words[-1] as kind
     from seen
-    where notEmpty(removed) or has(notes, 'unhashed')
+    where arrayExists(one -> not endsWith(one, ':word'), removed) or has(notes, 'unhashed')
 ),
 doors as
 (
