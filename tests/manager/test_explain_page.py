@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -128,6 +130,27 @@ def test_one_copy_is_one_lane_and_what_came_nearest_is_named(guest: Guest, shop:
     assert "What came nearest" in text and "both have an event id, and they differ" in text
     assert "The two ids look alike" in text
     assert explain_path(shop.id, "Purchase", "near") in links_of(page)
+
+
+def test_the_copies_are_a_file(guest: Guest, shop: Shop) -> None:
+    answer = guest.get(at(shop, "Purchase", id="order-1", format="csv"))
+    assert answer.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    found = guest.json(at(shop, "Purchase", id="order-1"))["copies"]
+    assert [(row["offset"], row["verdict"], row["rule"]) for row in rows] == [
+        (copy["details"]["offset"], copy["verdict"], copy["rule"]) for copy in found
+    ]
+    assert rows[0]["match_keys"].split() == found[0]["match_keys"]
+    assert "jane@mail.example" not in answer.text
+    for path, status in ((at(shop, "Purchase", id="no such", format="csv"), 404), (at(shop, "", format="csv"), 400)):
+        assert guest.get(path).status_code == status
+
+
+def test_an_id_alone_leads_to_its_action(guest: Guest, shop: Shop) -> None:
+    assert "Three copies, one sale." in words_of(guest.page(f"/d/{shop.id}/find?q=+order-1+"))
+    found = guest.json(f"/d/{shop.id}/find?q=order-1")["found"]["data"]
+    assert [(one["event_name"], one["by"]) for one in found] == [("Purchase", "id")]
+    assert "one action" in words_of(guest.page(f"/d/{shop.id}/find?q=fb.1.1700000000000.123456"))
 
 
 def test_copies_of_one_side_are_one_sale(guest: Guest, shop: Shop) -> None:

@@ -54,6 +54,7 @@ HOUSE: dict[tuple[str, str], Who] = {
     ("GET", "/d/{dataset:str}/actions"): Who.USER,
     ("GET", "/d/{dataset:str}/actions/{names:path}"): Who.USER,
     ("GET", "/d/{dataset:str}/explain"): Who.USER,
+    ("GET", "/d/{dataset:str}/find"): Who.USER,
     ("GET", "/d/{dataset:str}/test"): Who.USER,
     ("POST", "/d/{dataset:str}/test/try"): Who.USER,
     ("GET", "/d/{dataset:str}/test/stream"): Who.USER,
@@ -102,8 +103,8 @@ HOUSE: dict[tuple[str, str], Who] = {
 """Every route and who may use it. A new one has to be written here too: so somebody thinks of it twice."""
 
 PAGES = (
-    "/start", "/d/77", "/d/77/start", "/d/77/actions", "/d/77/explain", "/d/77/diagnostics", "/d/77/test",
-    "/d/77/event?name=Purchase", "/d/77/settings", "/tokens", "/api",
+    "/start", "/d/77", "/d/77/start", "/d/77/actions", "/d/77/explain", "/d/77/find?q=1", "/d/77/diagnostics",
+    "/d/77/test", "/d/77/event?name=Purchase", "/d/77/settings", "/tokens", "/api",
 )  # fmt: skip
 """Pages of a signed-in owner."""
 

@@ -367,7 +367,7 @@ def test_actions_and_explain_work_without_scripts(browser: Browser, system: Syst
     assert len(page.query_selector_all("tbody tr")) == 2
     page.click("text=Find by id")
     assert page.is_disabled("#x-em") and "needs a script" in page.inner_text("#x-em-hint")
-    page.fill("#q", "order-2")
+    page.fill("#x-id", "order-2")
     page.click("text=Explain")
     page.wait_for_url("**id=order-2*")
     assert "One copy, one sale." in page.inner_text(".verdict")

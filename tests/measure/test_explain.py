@@ -15,6 +15,7 @@ from truecount.copies import Copy
 from truecount.datasets import Dataset
 from truecount.measure.events import as_json
 from truecount.measure.explain import explain
+from truecount.measure.found import found_by_id
 from truecount.measure.nearest import Nearest
 from truecount.store.client import Store
 from truecount.vocabulary import Mark
@@ -321,3 +322,30 @@ def test_an_id_that_came_again_after_the_window_is_kept_apart_by_the_first_copy_
 def test_nothing_in_common_is_no_candidate(clean: Store) -> None:
     load(clean, rows_of([sale("d", "browser", "b", fbp="f"), sale("d", "server", "a", 1, fbp="g")]))
     assert told(clean, event_id="a")["nearest"] is None
+
+
+def test_an_id_is_found_in_every_event_that_holds_it_and_in_no_other_dataset(clean: Store) -> None:
+    copies = [
+        sale("d", "server", "a", order_id="a"),
+        sale("d", "browser", "b", 1_000_000, order_id="a", fbp="fb.1.1.1"),
+        sale("other", "server", "a", 2_000_000, event_name="Lead"),
+    ]
+    load(clean, rows_of(copies))
+    assert [(one.event_name, one.by) for one in found_by_id(clean, DATASET, "a")] == [
+        ("Purchase", "id"),
+        ("Purchase", "order"),
+    ]
+    assert [one.by for one in found_by_id(clean, DATASET, "fb.1.1.1")] == ["fbp"]
+    assert found_by_id(clean, DATASET, "A") == found_by_id(clean, DATASET, "") == []
+
+
+def test_what_came_nearest_without_an_id_is_named_by_its_place(clean: Store) -> None:
+    copies = [
+        sale("d", "server", "a", fbp="fb.1.1.1"),
+        sale("d", "browser", "", 49 * 3_600_000_000, fbp="fb.1.1.1"),
+    ]
+    load(clean, rows_of(copies))
+    nearest = explain(clean, DATASET, "Purchase", event_id="a")
+    assert nearest is not None and isinstance(nearest.nearest, Nearest)
+    there = explain(clean, DATASET, "Purchase", offset=nearest.nearest.offset)
+    assert there is not None and [copy.source for copy in there.copies] == ["browser"]

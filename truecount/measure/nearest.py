@@ -31,6 +31,7 @@ class Candidate(NamedTuple):
     kind: int
     shares: Sequence[int]
     place: int
+    offset: str
 
 
 class Nearest(msgspec.Struct, kw_only=True):
@@ -47,6 +48,8 @@ class Nearest(msgspec.Struct, kw_only=True):
     shares: list[str]
     differs: list[str]
     why: str
+    offset: str
+    """Its place in the log, door:entry:position: by this it is found where it has no id."""
 
 
 def nearest_of(event_name: str, members: Sequence[Mapping[str, Any]], candidate: Candidate, first_us: int) -> Nearest:
@@ -63,6 +66,7 @@ def nearest_of(event_name: str, members: Sequence[Mapping[str, Any]], candidate:
         source=str(candidate.source),
         received_time=time_of_us(int(candidate.received_us)),
         event_time=time_of_ms(int(candidate.event_time_ms)),
+        offset=str(candidate.offset),
         shares=[name for name, shared in zip(_SHARES, candidate.shares, strict=True) if shared],
         differs=list(reasons),
         why="; ".join(reasons.values()),

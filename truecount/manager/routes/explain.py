@@ -6,15 +6,17 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from litestar import Response, get
+from litestar.exceptions import HTTPException
 from litestar.params import FromPath, FromQuery
 
 from truecount.manager import words
 from truecount.manager.boxes import ask
 from truecount.manager.links import explain_path
 from truecount.manager.pages import show
-from truecount.manager.shared import Asked, Format, manager_of
+from truecount.manager.shared import Asked, TableFormat, manager_of
 from truecount.manager.views import explain as view
-from truecount.manager.web import gives, path_and_query, wants_json
+from truecount.manager.views.explain_file import COLUMNS, rows
+from truecount.manager.web import csv_answer, gives, path_and_query, wants_csv, wants_json
 from truecount.manager.who import Who
 from truecount.measure.explain import check_names, explain
 
@@ -38,10 +40,11 @@ async def explained(
     em: Text = None,
     external_id: Text = None,
     at: Text = None,
-    format: Format = None,
+    format: TableFormat = None,
 ) -> Response[Any]:
     """One action, found by its `event` name and one of `id`, `order`, `fbp`, `em`, `external_id` (the last two as
-    SHA-256 in hex) or `at`, the offset of a copy, which may stand beside an id. Without any: the search.
+    SHA-256 in hex) or `at`, the offset of a copy, which may stand beside an id. Without any: the search. `format=csv`
+    gives its copies.
     """
     given = {"event": event, "id": id, "order": order, "fbp": fbp, "em": em, "external_id": external_id, "at": at}
     return await _answer(
@@ -54,7 +57,9 @@ async def explained(
     who=Who.USER,
     responses=gives(view.ExplainView, "The same, by event name and event id."),
 )
-async def by_path(request: Asked, dataset: FromPath[str], names: FromPath[str], format: Format = None) -> Response[Any]:
+async def by_path(
+    request: Asked, dataset: FromPath[str], names: FromPath[str], format: TableFormat = None
+) -> Response[Any]:
     """The same by its event name and event id in the path, both percent-encoded. An id whose path the doors claim (it
     ends in /tr) or that browsers resolve (dots) is reached by the query alone.
     """
@@ -68,6 +73,8 @@ async def _answer(request: Asked, id: str, search: view.Search) -> Response[Any]
     dataset = manager.dataset(id)
 
     def without(error: str | None = None, status: int = 200) -> Response[Any]:
+        if wants_csv(request):
+            raise HTTPException(status_code=status if error else 400, detail=error or "event: wanted its name")
         shown = view.SearchView(dataset=id, search=search, error=error, is_unknown=status == 404)
         return show(request, "explain_search.j2", shown, here="actions", dataset=id, status=status)
 
@@ -86,17 +93,19 @@ async def _answer(request: Asked, id: str, search: view.Search) -> Response[Any]
         )
     )["it"]
     if not box.is_there:
-        return without(box.problem, 503 if wants_json(request) else 200)
+        return without(box.problem, 503 if wants_csv(request) or wants_json(request) else 200)
     if box.data is None:
         (by, text), *_ = search.by.items()
         return without(view.unknown(search.event, by, text), 404)
+    if wants_csv(request):
+        return csv_answer("copies", COLUMNS, rows(box.data))
     return show(
         request,
         "explain.j2",
         view.explain_view(box.data),
         here="actions",
         dataset=id,
-        link=lambda event, event_id="": explain_path(id, event, event_id),
+        link=lambda event, event_id="", at="": explain_path(id, event, event_id, at),
         sources=words.SOURCES,
         here_as=lambda **more: search.address(id, **more),
     )

@@ -20,7 +20,8 @@ select
     browser_side,
     class,
     [shares_event_id, shares_order_id, shares_external_id, shares_fbp, shares_em, shares_ph],
-    place
+    place,
+    concat(toString(door), ':', toString(seq), ':', toString(pos)) as offset
 from accepted
 where event_name != 'AppendValue'
     and place not in (select place from {shown:Identifier})
