@@ -66,7 +66,7 @@ def words(request: Asked, error: Exception) -> Response[Any]:
         title = TITLES.get(status, "This did not work")
         return html(request, "fault.j2", status, fault=Fault(text), title=title, more=more, code=status)
     plain = " ".join(part for part in (text, more) if part)
-    return Response(f"{plain}\n".encode(), status_code=status, media_type="text/plain; charset=utf-8")
+    return Response(f"{plain}\n".encode(), status_code=status, media_type="text/plain")
 
 
 TITLES: Final = {

@@ -25,8 +25,8 @@ BY_TOKEN: Final = "truecount by token"
 JSON: Final = "application/json; charset=utf-8"
 
 
-def gives(kind: type[Any], what: str) -> dict[int, ResponseSpec]:
-    """`responses` of a route: the shape of its twin, for the OpenAPI document."""
+def gives(kind: Any, what: str) -> dict[int, ResponseSpec]:
+    """`responses` of a route: the shape of its twin, or several (A | B), for the OpenAPI document."""
     return {200: ResponseSpec(kind, description=what, generate_examples=False)}
 
 

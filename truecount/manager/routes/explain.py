@@ -28,7 +28,10 @@ LONGEST: Final = 20_000
 @get(
     "/d/{dataset:str}/explain",
     who=Who.USER,
-    responses=gives(view.ExplainView, "The copies of one action, which rule decided of each, and the words for it."),
+    responses=gives(
+        view.ExplainView | view.SearchView,
+        "The copies of one action, which rule decided of each, and the words for it.",
+    ),
 )
 async def explained(
     request: Asked,
@@ -55,7 +58,7 @@ async def explained(
 @get(
     "/d/{dataset:str}/actions/{names:path}",
     who=Who.USER,
-    responses=gives(view.ExplainView, "The same, by event name and event id."),
+    responses=gives(view.ExplainView | view.SearchView, "The same, by event name and event id."),
 )
 async def by_path(
     request: Asked, dataset: FromPath[str], names: FromPath[str], format: TableFormat = None

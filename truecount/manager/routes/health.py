@@ -29,7 +29,7 @@ async def readyz(request: Asked) -> Response[bytes]:
 async def metrics(request: Asked) -> Response[bytes]:
     manager = manager_of(request)
     text = await manager.away(lambda: health.metrics_text(manager.folder.path, manager.link, manager.canary))
-    return Response(text, media_type="text/plain; version=1.0.0; charset=utf-8")
+    return Response(text, media_type="text/plain; version=1.0.0")
 
 
 @get("/canary", who=Who.ANYONE, include_in_schema=False)

@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery
 from truecount.datasets import Dataset
 from truecount.log.registry import RegistryError
 from truecount.manager.answers import DatasetMade
-from truecount.manager.boxes import ask
+from truecount.manager.boxes import Box, ask
 from truecount.manager.nav import dataset_path
 from truecount.manager.pages import show
 from truecount.manager.shared import Asked, Format, manager_of
@@ -65,7 +65,7 @@ async def create(request: Asked) -> Response[Any]:
 @get(
     "/d/{dataset:str}/start",
     who=Who.USER,
-    responses=gives(view.StartView, "The lines to paste, and what arrived so far."),
+    responses=gives(view.StartView | Box[view.Checklist], "The lines to paste, and what arrived so far."),
 )
 async def start(
     request: Asked,
