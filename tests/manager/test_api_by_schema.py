@@ -143,4 +143,4 @@ def test_no_request_fails_and_answers_have_their_shape(house: House, schema: Any
 @pytest.mark.parametrize("who", ["owner", "token"])
 def test_no_request_fails_over_what_was_received(full: House, schema: Any, who: str, method: str, path: str) -> None:
     visitor, csrf = visitor_of(full, who)
-    assert examine(schema, visitor, method, path, 60, csrf, is_there=True)
+    assert examine(schema, visitor, method, path, 25, csrf, is_there=True)
