@@ -74,7 +74,6 @@ def schema() -> Any:
 
 
 def examine(
-    house: House,
     schema: Any,
     visitor: Visitor,
     method: str,

@@ -159,6 +159,9 @@ def test_marks_stand_where_they_happened_and_those_of_one_bar_are_one() -> None:
 class Empty:
     """A store without a single copy."""
 
+    def having(self, settings: Any) -> Empty:
+        return self
+
     def query_rows(self, sql: str, params: Any = None) -> list[Any]:
         return []
 
@@ -171,7 +174,9 @@ def test_a_change_is_a_mark_on_the_chart_that_is_read_aloud(
     house: House, owner: Visitor, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(owner, "domains", allowed_domains="", blocked_domains="secret.example", allowed_origins="")
-    monkeypatch.setattr(overview, "counts", lambda *_: overview.Counts([], [], False, "Purchase", []))
+    nothing = overview.Counts("2026-11-26T00:00:00Z", [], [], False, "Purchase", [])
+    monkeypatch.setattr(overview, "counts", lambda *_: nothing)
+    monkeypatch.setattr(event, "fits", lambda *_: False)  # no rolled-up counts
     monkeypatch.setattr(event, "moment_of", lambda *_: None)
     monkeypatch.setattr(
         event, "event_sums", lambda *_: EventSums(event_name="Purchase", copies=1, actions=1, browser_only=1)

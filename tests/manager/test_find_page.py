@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -25,9 +26,19 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield house
 
 
+class Nothing:
+    """A store that is not asked: what it would say is given."""
+
+    def having(self, settings: Any) -> Nothing:
+        return self
+
+    def query_rows(self, sql: str, params: Any = None) -> list[Any]:
+        return []
+
+
 @pytest.fixture
 def owner(house: House, monkeypatch: pytest.MonkeyPatch) -> Visitor:
-    monkeypatch.setattr(house.manager.link, "store", lambda: None)
+    monkeypatch.setattr(house.manager.link, "store", Nothing)
     visitor = house.visitor()
     visitor.sign_in()
     return visitor
