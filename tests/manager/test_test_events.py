@@ -33,7 +33,7 @@ from truecount.manager.live import (
 )
 from truecount.manager.pages import environment
 from truecount.manager.remarks import NOTES, reason_in_words, remark_of, removal_of
-from truecount.manager.routes.arriving import _sse
+from truecount.manager import streams
 from truecount.manager.views import arriving, dry_run
 from truecount.manager.words import code_of
 from truecount.measure import arrivals
@@ -490,7 +490,7 @@ def rendered(name: str) -> bytes:
             actions_path=actions_path("d"),
         )
     )
-    return _sse("rows", text, "d1=1")
+    return streams.event("rows", text, "d1=1")
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -606,7 +606,7 @@ def test_the_filter_stays_in_the_address_of_all_that_the_page_links_to(
 def test_a_stream_ends_with_its_session_and_says_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     from truecount.manager.routes import arriving as route
 
-    monkeypatch.setattr(route, "LOOK_AGAIN_S", 0.05)
+    monkeypatch.setattr(streams, "LOOK_AGAIN_S", 0.05)
     feed = Feed()
     monkeypatch.setattr(house.app.state.live, "_feed_of", lambda _: feed)
     visitor = house.add("leaves@mail.example")

@@ -36,13 +36,37 @@ class Kept:
         held = self._found.get(key)
         if held is not None and self._clock() < held[0]:
             return cast("T", held[1])
+        # One viewer who leaves does not take the answer from the others.
+        return cast("T", await asyncio.shield(self._begin(key, make, keep)))
+
+    async def latest(
+        self,
+        key: Hashable,
+        make: Callable[[], Awaitable[T]],
+        renew_s: float,
+        *,
+        keep: Callable[[T], bool] = lambda _: True,
+    ) -> T:
+        """The last answer at once, however old; one older than `renew_s` is made anew beside it. Only the first is
+        waited for.
+        """
+        held = self._found.get(key)
+        if held is None:
+            return await self.get(key, make, keep=keep)
+        self._found.move_to_end(key)
+        if self._clock() >= held[0] - SHORTEST_S + renew_s:
+            self._begin(key, make, keep)
+        return cast("T", held[1])
+
+    def _begin(
+        self, key: Hashable, make: Callable[[], Awaitable[T]], keep: Callable[[T], bool]
+    ) -> asyncio.Task[Any]:
         task = self._under_way.get(key)
         if task is None:
             task = asyncio.create_task(self._make(key, make, keep))
             self._under_way[key] = task
             task.add_done_callback(lambda _: self._under_way.pop(key, None))
-        # One viewer who leaves does not take the answer from the others.
-        return cast("T", await asyncio.shield(task))
+        return task
 
     async def _make(self, key: Hashable, make: Callable[[], Awaitable[T]], keep: Callable[[T], bool]) -> T:
         began = self._clock()

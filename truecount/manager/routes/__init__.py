@@ -15,6 +15,7 @@ from truecount.manager.routes import (
     front,
     health,
     overview,
+    renewing,
     set_password,
     settings,
     sign_in,
@@ -42,6 +43,7 @@ PAGES: Final[list[Any]] = [
 ROUTES: Final[list[Any]] = [
     *PAGES,
     *arriving.STREAMS,
+    *renewing.STREAMS,
     *health.ROUTES,
     *static.ROUTES,
     *browse_api.ROUTES,

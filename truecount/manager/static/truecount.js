@@ -32,11 +32,24 @@
   });
   addEventListener('change', e => { const id = e.target.dataset?.show; if (id) document.getElementById(id).type = e.target.checked ? 'text' : 'password'; });
   addEventListener('change', e => { if (e.target.matches?.('[data-submits]')) e.target.form.requestSubmit(); });
-  // a part that renews itself waits while somebody reads in it by keyboard or has opened something, and while nobody looks
-  addEventListener('htmx:beforeRequest', e => {
-    const part = e.target;
-    if (part.id === 'live' && (document.hidden || part.contains(document.activeElement) || $('details[open]', part))) e.preventDefault();
-  });
+  // a part that renews itself waits while somebody reads in it by keyboard or has opened something, and while nobody looks.
+  // It is told by a stream, which ends while the page is hidden; where none comes through, the page asks every few seconds
+  let told = null, newest = '';
+  const waits = part => document.hidden || part.contains(document.activeElement) || $('details[open]', part);
+  addEventListener('htmx:beforeRequest', e => { if (e.target.id === 'live' && (told?.readyState === EventSource.OPEN || waits(e.target))) e.preventDefault(); });
+  const renew = () => { const part = $('#live'); if (newest && part && !waits(part)) { const html = newest; newest = ''; htmx.swap(part, html, { swapStyle: 'outerHTML' }); } };
+  function listen() {
+    const from = $('#live[data-renews]')?.dataset.renews;
+    if (told || !from || document.hidden || !window.htmx) return;
+    told = new EventSource(from);
+    told.addEventListener('live', e => { newest = e.data; renew(); });
+    told.addEventListener('end', () => told.close());
+  }
+  const deafen = () => { told?.close(); told = null; newest = ''; };
+  addEventListener('visibilitychange', () => document.hidden ? deafen() : listen());
+  addEventListener('pagehide', deafen);
+  addEventListener('pageshow', e => { if (e.persisted) listen(); });
+  addEventListener('focusout', () => setTimeout(renew));
   addEventListener('keydown', e => { if (e.key === 'Escape') $$('[data-menu][open]').forEach(m => { m.open = false; $('summary', m).focus(); }); });
 
   const val = c => { const t = c.dataset.v ?? c.textContent.trim(), n = parseFloat(t.replace(/[^\d.-]/g, '')); return /^[^\p{L}]*[\d-]/u.test(t) && !isNaN(n) ? n : t.toLowerCase(); };
@@ -78,6 +91,7 @@
     });
   }
   wake(document);
+  listen();
   addEventListener('htmx:load', e => { if (e.target !== document.body) wake(e.target); });
 
   // the checklist: what is ticked is said, once
