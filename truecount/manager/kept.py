@@ -12,6 +12,8 @@ SHORTEST_S: Final = 1.0
 """How long an answer is kept at least."""
 TIMES: Final = 3.0
 """An answer that took long is kept for this many times as long: the store never works for pages alone."""
+OLDEST_S: Final = 60.0
+"""What nobody asked for so long is not shown any more as the latest."""
 MOST: Final = 256
 """Answers that are kept."""
 T = TypeVar("T")
@@ -47,11 +49,11 @@ class Kept:
         *,
         keep: Callable[[T], bool] = lambda _: True,
     ) -> T:
-        """The last answer at once, however old; one older than `renew_s` is made anew beside it. Only the first is
-        waited for.
+        """The last answer at once; one older than `renew_s` is made anew beside it. The first is waited for, and so is
+        one after OLDEST_S.
         """
         held = self._found.get(key)
-        if held is None:
+        if held is None or self._clock() >= held[0] + OLDEST_S:
             return await self.get(key, make, keep=keep)
         self._found.move_to_end(key)
         if self._clock() >= held[0] - SHORTEST_S + renew_s:
