@@ -83,14 +83,11 @@ class Feed:
         found = [one for one in self.copies if after.get(one.door, 0) < one.seq <= upto.get(one.door, 0)]
         return sorted(found, key=lambda one: -one.received_us)
 
-    def arrived(self, after: Frontier, upto: Frontier, since_us: int) -> Found:
+    def arrived(self, after: Frontier, upto: Frontier, since_us: int, wanted: Filter) -> Found:
         if self.is_down:
             raise StoreDown("away")
-        found = self._between(after, upto)
+        found = [one for one in self._between(after, upto) if one.passes(wanted)]
         return Found(found[: arrivals.MOST], len(found))
-
-    def number(self, after: Frontier, upto: Frontier, since_us: int, wanted: Filter) -> int:
-        return sum(one.passes(wanted) for one in self._between(after, upto))
 
     def tallied(self, after: Frontier, upto: Frontier, since_us: int) -> Sequence[Tallied]:
         return [one for one in self.refused if after.get(one.door, 0) < one.seq <= upto.get(one.door, 0)]
