@@ -248,7 +248,7 @@ def test_two_viewers_share_one_poller_and_each_sees_what_passes_its_filter() -> 
             assert [one.id for news in await other.take(30) for one in news.actions] == ["d1:2:0"]
         assert len(feeds) == 1 and live.size == 0
         before = feeds[0].looks
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(0.3)
         assert feeds[0].looks <= before + 1  # nobody looks: nothing is asked, but for what was under way
         live.close()
 
@@ -286,6 +286,21 @@ def test_a_flood_shows_ten_rows_a_second_and_counts_the_others() -> None:
         await room.look(arrival(2100, "calm"))
         assert await ids(viewer) == ["d1:2100:0"]
         assert await told(other) == []
+
+    asyncio.run(run())
+
+
+def test_a_filter_finds_its_copies_in_a_flood_though_the_newest_are_others() -> None:
+    async def run() -> None:
+        room = Room()
+        viewer = room.join(Watch(Filter(code="T1")))
+        await room.look()
+        await room.look(
+            *(arrival(seq, f"id-{seq}") for seq in range(2, 2 * arrivals.MOST)),
+            arrival(1, "mine", code="T1"),
+        )
+        (news,) = await told(viewer)
+        assert [one.id for one in news.actions] == ["d1:1:0"] and news.more == 0
 
     asyncio.run(run())
 
