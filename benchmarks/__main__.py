@@ -22,7 +22,9 @@ def main() -> int:
     )  # fmt: skip
     parser.add_argument("name", nargs="*", choices=[*names, []], default=[], metavar="NAME", help=", ".join(names))
     parser.add_argument("--rate", type=float, default=1000.0, help="events a second of sustain; where find begins")
-    parser.add_argument("--seconds", type=float, help="length of sustain (default 600), of viewers (default 60), a try of find (30)")
+    parser.add_argument(
+        "--seconds", type=float, help="length of sustain (default 600), of viewers (default 60), a try of find (30)"
+    )
     parser.add_argument(
         "--batch", type=int, default=50, help="server events a request in sustain and find (default 50)"
     )

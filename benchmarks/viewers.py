@@ -15,8 +15,8 @@ import statistics
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -67,9 +67,10 @@ def processes_of(server: Server) -> dict[str, list[int]]:
 
 def cpu_s(pids: list[int]) -> float:
     """Seconds that processes have been on a CPU, all threads together, by the scheduler's own clock (nanoseconds)."""
-    return sum(
-        int(stat.read_text().split()[0]) for pid in pids for stat in Path(f"/proc/{pid}/task").glob("*/schedstat")
-    ) / 1e9
+    return (
+        sum(int(stat.read_text().split()[0]) for pid in pids for stat in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+        / 1e9
+    )
 
 
 def rss_mb(pids: list[int]) -> float:
@@ -184,7 +185,9 @@ class Run:
 def run(seconds: float, rate: float = 1000.0, viewers: int = VIEWERS) -> bool:
     """True when the doors lost nothing and took less than a tenth more, and the manager's memory was flat."""
     rounds = max(3, round(seconds / 60))
-    say(f"viewers: {viewers} of Test events and {viewers} of the overview, {rate:,.0f} events/s, {seconds:g} s in {rounds} parts")
+    say(
+        f"viewers: {viewers} of Test events and {viewers} of the overview, {rate:,.0f} events/s, {seconds:g} s in {rounds} parts"
+    )
     with a_folder() as folder, a_server(folder) as server:
         measured = Run(server, rate, viewers)
         sent = measured.go(seconds, rounds)
@@ -197,11 +200,19 @@ def run(seconds: float, rate: float = 1000.0, viewers: int = VIEWERS) -> bool:
     rise = slope(measured.memory[len(measured.memory) // 4 :])
     lost = sent.failed or found != right
     say(f"doors, looked at / alone  {ratio.text()} CPU time an event    bar < {GROWS}")
-    say(f"  {Spread.of([one.us_an_event for one in measured.with_viewers]).text(1)} us an event with viewers, "
-        f"{Spread.of([one.us_an_event for one in measured.without]).text(1)} without")
-    say(f"  sent {sent.events:,} events; {'WRONG: ' + json.dumps({'wanted': right, 'counted': found}) if lost else 'every one is counted'}"
-        f"; {sent.failed} requests failed; worst wait for a connection {sent.lag_s:.2f} s")
-    say(f"  streams opened {streams}, ended early {ended}; {events:,} events of {size / max(1, events):,.0f} bytes came through them")
-    say(f"  manager {measured.memory[0][1]:.0f} MB when it was first looked at, {measured.memory[-1][1]:.0f} MB in the end, "
-        f"{rise:+.2f} MB a minute behind the first quarter    bar {SLOPE_MB_A_MINUTE:g}")
+    say(
+        f"  {Spread.of([one.us_an_event for one in measured.with_viewers]).text(1)} us an event with viewers, "
+        f"{Spread.of([one.us_an_event for one in measured.without]).text(1)} without"
+    )
+    say(
+        f"  sent {sent.events:,} events; {'WRONG: ' + json.dumps({'wanted': right, 'counted': found}) if lost else 'every one is counted'}"
+        f"; {sent.failed} requests failed; worst wait for a connection {sent.lag_s:.2f} s"
+    )
+    say(
+        f"  streams opened {streams}, ended early {ended}; {events:,} events of {size / max(1, events):,.0f} bytes came through them"
+    )
+    say(
+        f"  manager {measured.memory[0][1]:.0f} MB when it was first looked at, {measured.memory[-1][1]:.0f} MB in the end, "
+        f"{rise:+.2f} MB a minute behind the first quarter    bar {SLOPE_MB_A_MINUTE:g}"
+    )
     return not lost and not ended and ratio.median < GROWS and rise <= SLOPE_MB_A_MINUTE

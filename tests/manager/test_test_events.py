@@ -18,6 +18,7 @@ from tests.resolve.loading import START_US, empty_store, load
 from tests.resolve.reference import Row
 from truecount.copies import Copy
 from truecount.datasets import Dataset, DatasetSettings
+from truecount.manager import streams
 from truecount.manager.formats import Formats
 from truecount.manager.links import actions_path
 from truecount.manager.live import (
@@ -33,7 +34,6 @@ from truecount.manager.live import (
 )
 from truecount.manager.pages import environment
 from truecount.manager.remarks import NOTES, reason_in_words, remark_of, removal_of
-from truecount.manager import streams
 from truecount.manager.views import arriving, dry_run
 from truecount.manager.words import code_of
 from truecount.measure import arrivals
@@ -616,7 +616,6 @@ def test_the_filter_stays_in_the_address_of_all_that_the_page_links_to(
 
 
 def test_a_stream_ends_with_its_session_and_says_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    from truecount.manager.routes import arriving as route
 
     monkeypatch.setattr(streams, "LOOK_AGAIN_S", 0.05)
     feed = Feed()

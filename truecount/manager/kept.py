@@ -60,9 +60,7 @@ class Kept:
             self._begin(key, make, keep)
         return cast("T", held[1])
 
-    def _begin(
-        self, key: Hashable, make: Callable[[], Awaitable[T]], keep: Callable[[T], bool]
-    ) -> asyncio.Task[Any]:
+    def _begin(self, key: Hashable, make: Callable[[], Awaitable[T]], keep: Callable[[T], bool]) -> asyncio.Task[Any]:
         task = self._under_way.get(key)
         if task is None:
             task = asyncio.create_task(self._make(key, make, keep))
