@@ -114,8 +114,8 @@ def run(rounds: int = ROUNDS) -> bool:
             over = weight > LIMIT_BYTES or paint.median > LIMIT_MS
             holds = holds and not over
             say(
-                f"  {name:20} {weight:>7,} bytes = {weight / LIMIT_BYTES:.2f} of the bar; first paint {paint.text(0)} ms "
-                f"= {paint.median / LIMIT_MS:.2f}, {answer.median:.0f} of it the answer{'   OVER' if over else ''}"
+                f"  {name:20} {weight:>7,} bytes = {weight / LIMIT_BYTES:.2f} of the bar; first paint {paint.text(0)} "
+                f"ms = {paint.median / LIMIT_MS:.2f}, {answer.median:.0f} of it the answer{'   OVER' if over else ''}"
             )
         browser.close()
     return holds

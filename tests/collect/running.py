@@ -281,7 +281,7 @@ class _Manager(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
             return
         if self.path.startswith("/events-stream"):
-            # "event,event,...": each goes out by itself; "break" ends it in the middle, "flood" is more than a client reads
+            # "event,event,...": each goes out by itself; "break" ends it in the middle, "flood" fills all buffers
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
             self.send_header("Transfer-Encoding", "chunked")

@@ -113,10 +113,12 @@ class _Answers:
         found = manager.dataset(self._id)
         zone = found.settings.time_zone
         period = period_of(self._since or usual(found.created_us), self._until, zone)
-        counts: Box[view.Counts] = await self._one(lambda store: view.counts(store, found, period, self._event))
+        counts: Box[view.Counts] = await self._one(
+            lambda store: view.counts(store, found, period, self._event, manager.rolling)
+        )
         covered: Box[Any] = await manager.kept.latest(
             ("overview", "coverage", self._id, found.settings, period.since, period.until),
-            lambda: self._one(lambda store: view.covered(store, found, period)),
+            lambda: self._one(lambda store: view.covered(store, found, period, manager.rolling)),
             COVERAGE_S,
             keep=lambda box: box.is_there,
         )
