@@ -164,8 +164,8 @@ class Run:
             self.heard += heard
             one, other = self.without[-1], self.with_viewers[-1]
             say(
-                f"  {number:2} of {rounds}: {one.us_an_event:.0f} us an event alone, {other.us_an_event:.0f} with viewers; "
-                f"manager {share_of(other.manager_s, other)}, {self.memory[-1][1]:.0f} MB; store "
+                f"  {number:2} of {rounds}: {one.us_an_event:.0f} us an event alone, {other.us_an_event:.0f} with "
+                f"viewers; manager {share_of(other.manager_s, other)}, {self.memory[-1][1]:.0f} MB; store "
                 f"{share_of(one.engine_s, one)} alone, {share_of(other.engine_s, other)} with viewers"
             )
         said = sender.stdout.readline()
@@ -188,9 +188,7 @@ def share_of(cpu: float, part: Slice) -> str:
 def run(seconds: float, rate: float = 1000.0, viewers: int = VIEWERS) -> bool:
     """True when the doors lost nothing and took less than a tenth more, and the manager's memory was flat."""
     rounds = max(3, round(seconds / 60))
-    say(
-        f"viewers: {viewers} of Test events and {viewers} of the overview, {rate:,.0f} events/s, {seconds:g} s of looking"
-    )
+    say(f"viewers: {viewers} of Test events, {viewers} of the overview, {rate:,.0f} events/s, {seconds:g} s of looking")
     with a_folder() as folder, a_server(folder) as server:
         measured = Run(server, rate, viewers)
         sent = measured.go(seconds, rounds)
