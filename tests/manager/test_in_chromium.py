@@ -386,7 +386,7 @@ def test_the_overview_is_told_what_is_new_and_hears_nothing_while_it_is_hidden(s
     page.goto(f"/d/{shop.id}?event=Purchase")
     for number in (1, 2):
         assert system.post_events(shop, [purchase(f"order-{number}")]).status == 200
-        page.wait_for_selector(f".count:text-is('{number}')", timeout=60_000)
+        page.wait_for_selector(f".count a:text-is('{number}')", timeout=60_000)
     assert [url for url in asked if "/stream?" in url] and not [url for url in asked if f"/d/{shop.id}?" in url][1:]
 
     # somebody reads in it: what is new waits
@@ -396,5 +396,5 @@ def test_the_overview_is_told_what_is_new_and_hears_nothing_while_it_is_hidden(s
     page.wait_for_timeout(1500)
     assert page.inner_text(".count") == "2"
     page.evaluate("document.activeElement.blur()")
-    page.wait_for_selector(".count:text-is('3')", timeout=60_000)
+    page.wait_for_selector(".count a:text-is('3')", timeout=60_000)
     assert screen.faults() == []
