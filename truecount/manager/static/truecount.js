@@ -33,19 +33,19 @@
   addEventListener('change', e => { const id = e.target.dataset?.show; if (id) document.getElementById(id).type = e.target.checked ? 'text' : 'password'; });
   addEventListener('change', e => { if (e.target.matches?.('[data-submits]')) e.target.form.requestSubmit(); });
   // a part that renews itself waits while somebody reads in it by keyboard or has opened something, and while nobody looks.
-  // It is told by a stream, which ends while the page is hidden; where none comes through, the page asks every few seconds
-  let told = null, newest = '';
+  // It is told by a stream, every ten seconds at least and not while the page is hidden; where none comes through, it asks by itself
+  let told = null, newest = '', heard = -1e9;
   const waits = part => document.hidden || part.contains(document.activeElement) || $('details[open]', part);
-  addEventListener('htmx:beforeRequest', e => { if (e.target.id === 'live' && (told?.readyState === EventSource.OPEN || waits(e.target))) e.preventDefault(); });
+  addEventListener('htmx:beforeRequest', e => { if (e.target.id === 'live' && (performance.now() - heard < 15000 || waits(e.target))) e.preventDefault(); });
   const renew = () => { const part = $('#live'); if (newest && part && !waits(part)) { const html = newest; newest = ''; htmx.swap(part, html, { swapStyle: 'outerHTML' }); } };
   function listen() {
     const from = $('#live[data-renews]')?.dataset.renews;
     if (told || !from || document.hidden || !window.htmx) return;
     told = new EventSource(from);
-    told.addEventListener('live', e => { newest = e.data; renew(); });
-    told.addEventListener('end', () => told.close());
+    told.addEventListener('live', e => { heard = performance.now(); newest = e.data; renew(); });
+    told.addEventListener('end', () => { heard = -1e9; told.close(); });
   }
-  const deafen = () => { told?.close(); told = null; newest = ''; };
+  const deafen = () => { told?.close(); told = null; newest = ''; heard = -1e9; };
   addEventListener('visibilitychange', () => document.hidden ? deafen() : listen());
   addEventListener('pagehide', deafen);
   addEventListener('pageshow', e => { if (e.persisted) listen(); });
