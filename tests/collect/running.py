@@ -280,6 +280,21 @@ class _Manager(BaseHTTPRequestHandler):
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
             self.wfile.write(b"0\r\n\r\n")
             return
+        if self.path.startswith("/events-stream"):
+            # "event,event,...": each goes out by itself; "break" ends it in the middle, "flood" fills all buffers
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for word in self.path.partition("?")[2].split(","):
+                if word == "break":
+                    self.close_connection = True
+                    return
+                piece = b"data: %b\n\n" % (word.encode() if word != "flood" else b"x" * 4_000_000)
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                self.wfile.flush()
+            self.wfile.write(b"0\r\n\r\n")
+            return
         if self.path == "/until-close":
             self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Kind: until-close\r\n\r\n" + b"x" * 100_000)
             self.close_connection = True

@@ -25,6 +25,19 @@ def told(body: bytes) -> dict[str, Any]:
     return found
 
 
+def stream_of(raw: bytes) -> tuple[bytes, bytes]:
+    """The body of an answer in chunks, and what comes behind it."""
+    _, _, raw = raw.partition(b"\r\n\r\n")
+    pieces, at = [], 0
+    while True:
+        end = raw.index(b"\r\n", at)
+        size = int(raw[at:end], 16)
+        pieces.append(raw[end + 2 : end + 2 + size])
+        at = end + 2 + size + 2
+        if not size:
+            return b"".join(pieces), raw[at:]
+
+
 def test_a_request_arrives_as_it_was_sent_and_its_answer_too(door: RunningDoor) -> None:
     answer = door.ask("PUT", "/a%20b/c?d=%2F&e", b"x" * 1000, {"X-One": "1", "Cookie": "c=1"})
     seen = told(answer.body)
@@ -90,6 +103,32 @@ def test_answers_without_a_body_end_at_once(door: RunningDoor, method: str, targ
         assert (answer.status, answer.body) == (status, b"")
 
 
+def test_the_events_of_a_stream_come_through_in_order_and_its_connection_goes_on(door: RunningDoor) -> None:
+    asked = b"GET /events-stream?a,b,c HTTP/1.1\r\nHost: x\r\n\r\n"
+    asked += b"GET /after HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    body, rest = stream_of(door.raw(asked))
+    assert body == b"data: a\n\ndata: b\n\ndata: c\n\n"
+    (after,) = answers_of(rest)
+    assert told(after.body)["path"] == "/after"
+
+
+def test_a_stream_that_a_client_does_not_read_waits_for_it_and_is_whole(door: RunningDoor) -> None:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=30) as client:
+        client.sendall(b"GET /events-stream?a,flood,b,flood,c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        client.recv(1)  # it began, and goes on when it is read
+        assert door.ask("GET", "/meanwhile").status == 200
+        body, rest = stream_of(b"H" + read_all(client))
+    assert rest == b""
+    parts = body.split(b"\n\n")
+    assert [part[6:7] + part[-1:] for part in parts if part] == [b"aa", b"xx", b"bb", b"xx", b"cc"]
+    assert len(body) == 2 * 4_000_000 + 3 + 5 * len(b"data: \n\n")
+
+
+def test_a_stream_that_breaks_off_is_seen_to_break_off(door: RunningDoor) -> None:
+    raw = door.raw(b"GET /events-stream?a,break HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b"data: a\n\n" in raw and not raw.endswith(b"0\r\n\r\n")
+
+
 def test_connections_to_the_manager_are_used_again(door: RunningDoor) -> None:
     door.call(door.door.relay.close)
     used = {told(door.ask("GET", "/").body)["connection"] for _ in range(5)}
@@ -122,7 +161,6 @@ def test_a_manager_that_answers_nothing_is_503(door: RunningDoor) -> None:
 def test_a_client_that_leaves_while_the_manager_answers_costs_nothing(door: RunningDoor) -> None:
     for _ in range(5):
         with door.connect() as connection:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
             connection.recv(100)
     wait_until(lambda: door.door.relay._running == 0, "the end of the relayed requests")

@@ -22,7 +22,7 @@ from tests.manager.house import House, Visitor
 from truecount.collect.script import Scripts
 from truecount.collect.server import EVENTS_PATH
 from truecount.manager import boxes, openapi, static_files
-from truecount.manager.app import check_everyone_said_who
+from truecount.manager.app import check_everyone_said_who, end_streams
 from truecount.manager.boxes import Box, ask
 from truecount.manager.canary import FULL, Canary
 from truecount.manager.pages import Frame, environment, frame_of, visible
@@ -45,6 +45,7 @@ HOUSE: dict[tuple[str, str], Who] = {
     ("GET", "/start"): Who.USER,
     ("POST", "/start"): Who.OWNER,
     ("GET", "/d/{dataset:str}"): Who.USER,
+    ("GET", "/d/{dataset:str}/stream"): Who.USER,
     ("GET", "/d/{dataset:str}/diagnostics"): Who.USER,
     ("POST", "/d/{dataset:str}/diagnostics/mute"): Who.OWNER,
     ("POST", "/d/{dataset:str}/diagnostics/unmute"): Who.OWNER,
@@ -113,7 +114,7 @@ PAGES = (
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with pytest.MonkeyPatch.context() as patch, House(tmp_path_factory.mktemp("house")).open() as house:
         patch.setattr(boxes, "PATIENCE_S", 0.0)  # there is no engine to wait for
-        house.app.state.live.close()  # a stream ends at once: what else it does is told by tests of its own
+        end_streams(house.app)  # a stream ends at once: what else it does is told by tests of its own
         house.make_owner()
         house.manager.registry.create("Shop", id="77")
         house.manager.registry.create("Other", id="78")
@@ -392,6 +393,7 @@ def test_the_document_of_the_api_tells_all_twins(owner: Visitor) -> None:
     others = {
         *("/healthz", "/readyz", "/metrics", "/canary", "/static/{name}", "/api", "/api/openapi.json"),
         "/d/{dataset}/events/{event_name}",
+        "/d/{dataset}/stream",
         "/d/{dataset}/test/stream",
         *(path for _, path in plain if path.startswith("/api/")),
     }

@@ -372,3 +372,32 @@ def test_actions_and_explain_work_without_scripts(browser: Browser, system: Syst
     page.wait_for_url("**id=order-2*")
     assert "One copy, one sale." in page.inner_text(".verdict")
     screen.context.close()
+
+
+def test_the_overview_is_told_what_is_new_and_hears_nothing_while_it_is_hidden(screen: Screen, system: System) -> None:
+    page = screen.page
+    first_run(page, system)
+    page.fill("#name", "BrewBeans")
+    page.press("#name", "Enter")
+    page.wait_for_url("**/d/*/start")
+    shop = Shop(page.url.split("/")[-2], page.inner_text(".once pre"))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"/d/{shop.id}?event=Purchase")
+    assert system.post_events(shop, [purchase("order-1")]).status == 200
+    page.wait_for_selector(".count a:text-is('1')", timeout=60_000)
+    assert any("/stream?" in url for url in asked)
+    asked.clear()  # until the stream is heard the page asks by itself
+    assert system.post_events(shop, [purchase("order-2")]).status == 200
+    page.wait_for_selector(".count a:text-is('2')", timeout=60_000)
+    assert not [url for url in asked if f"/d/{shop.id}" in url]
+
+    # somebody reads in it: what is new waits
+    page.focus("#live .count a")
+    assert system.post_events(shop, [purchase("order-3")]).status == 200
+    wait_until(lambda: system.copies(shop, "Purchase") == 3, "the third sale")
+    page.wait_for_timeout(1500)
+    assert page.inner_text(".count") == "2"
+    page.evaluate("document.activeElement.blur()")
+    page.wait_for_selector(".count a:text-is('3')", timeout=60_000)
+    assert screen.faults() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import html
 import io
 import re
 import time
@@ -16,7 +17,7 @@ import pytest
 from tests.manager.house import House, Visitor
 from tests.resolve.loading import empty_store, load, rows_of
 from truecount.copies import Copy
-from truecount.manager import boxes
+from truecount.manager import boxes, streams
 from truecount.manager.kept import Kept
 from truecount.manager.routes.overview import COLUMNS
 from truecount.measure.buckets import buckets
@@ -188,6 +189,54 @@ def test_an_engine_that_is_away_leaves_the_page_standing(
     assert page.status_code == 200
     assert "no event is lost" in page.text
     assert owner.json("/d/77")["counts"]["state"] == "down"
+
+
+def test_the_stream_tells_what_the_page_shows_packed_and_ends_with_its_session(
+    house: House, told: list[Copy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "LOOK_AGAIN_S", 0.05)
+    visitor = house.add("looks@mail.example")
+    page = visitor.get("/d/77?since=24h&event=Purchase").text
+    path = re.search(r'data-renews="([^"]+)"', page)
+    assert path
+    token = next(iter(visitor.client.cookies.jar)).value or ""
+    events = streams.event
+
+    def once(name: str, text: str, id: str = "") -> bytes:
+        if name == "live":
+            house.users.sessions.end(token)
+        return events(name, text, id)
+
+    monkeypatch.setattr(streams, "event", once)
+    answer = visitor.get(html.unescape(path[1]), accept_encoding="gzip")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert (answer.headers["content-encoding"], answer.headers["cache-control"]) == ("gzip", "no-store")
+    first, *others = re.findall(r"event: (\w+)\n((?:data: .*\n)+)", answer.text)
+    assert first[0] == "live" and others == [("end", f"data: {streams.OVER}\n")]
+    part = first[1].replace("data: ", "").strip()
+    assert part.startswith('<div id="live"') and part.endswith("</div>")
+    whole = page[page.index('<div id="live"') : page.index("</main>")]
+    assert hrefs(part) == hrefs(whole) and counts_of(part) == counts_of(whole) != []
+    assert "looks@mail.example" not in part and "csrf" not in part
+    assert house.app.state.renewals.size == 0
+
+
+def hrefs(text: str) -> list[str]:
+    # The bars of a chart move with the clock; what they lead to is told by tests of their own.
+    return [link for link in re.findall(r'href="([^"]+)"', text) if "until=" not in link]
+
+
+def counts_of(text: str) -> list[str]:
+    return re.findall(r'<a class="n"[^>]*>([^<]+)</a>', text)
+
+
+def test_a_stream_of_a_period_that_cannot_be_is_refused(owner: Visitor) -> None:
+    assert owner.get("/d/77/stream?since=tomorrow").status_code == 400
+
+
+def test_a_page_of_a_period_that_is_over_listens_to_nothing(owner: Visitor, told: list[Copy]) -> None:
+    page = owner.get("/d/77?since=2026-01-01&until=2026-01-02").text
+    assert "data-renews" not in page and "hx-trigger" not in page
 
 
 def test_answers_of_one_moment_agree_whatever_comes_meanwhile(store: Store, house: House, told: list[Copy]) -> None:

@@ -18,6 +18,7 @@ from tests.resolve.loading import START_US, empty_store, load
 from tests.resolve.reference import Row
 from truecount.copies import Copy
 from truecount.datasets import Dataset, DatasetSettings
+from truecount.manager import streams
 from truecount.manager.formats import Formats
 from truecount.manager.links import actions_path
 from truecount.manager.live import (
@@ -33,7 +34,6 @@ from truecount.manager.live import (
 )
 from truecount.manager.pages import environment
 from truecount.manager.remarks import NOTES, reason_in_words, remark_of, removal_of
-from truecount.manager.routes.arriving import _sse
 from truecount.manager.views import arriving, dry_run
 from truecount.manager.words import code_of
 from truecount.measure import arrivals
@@ -83,14 +83,11 @@ class Feed:
         found = [one for one in self.copies if after.get(one.door, 0) < one.seq <= upto.get(one.door, 0)]
         return sorted(found, key=lambda one: -one.received_us)
 
-    def arrived(self, after: Frontier, upto: Frontier, since_us: int) -> Found:
+    def arrived(self, after: Frontier, upto: Frontier, since_us: int, wanted: Filter) -> Found:
         if self.is_down:
             raise StoreDown("away")
-        found = self._between(after, upto)
+        found = [one for one in self._between(after, upto) if one.passes(wanted)]
         return Found(found[: arrivals.MOST], len(found))
-
-    def number(self, after: Frontier, upto: Frontier, since_us: int, wanted: Filter) -> int:
-        return sum(one.passes(wanted) for one in self._between(after, upto))
 
     def tallied(self, after: Frontier, upto: Frontier, since_us: int) -> Sequence[Tallied]:
         return [one for one in self.refused if after.get(one.door, 0) < one.seq <= upto.get(one.door, 0)]
@@ -251,7 +248,7 @@ def test_two_viewers_share_one_poller_and_each_sees_what_passes_its_filter() -> 
             assert [one.id for news in await other.take(30) for one in news.actions] == ["d1:2:0"]
         assert len(feeds) == 1 and live.size == 0
         before = feeds[0].looks
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(0.3)
         assert feeds[0].looks <= before + 1  # nobody looks: nothing is asked, but for what was under way
         live.close()
 
@@ -289,6 +286,21 @@ def test_a_flood_shows_ten_rows_a_second_and_counts_the_others() -> None:
         await room.look(arrival(2100, "calm"))
         assert await ids(viewer) == ["d1:2100:0"]
         assert await told(other) == []
+
+    asyncio.run(run())
+
+
+def test_a_filter_finds_its_copies_in_a_flood_though_the_newest_are_others() -> None:
+    async def run() -> None:
+        room = Room()
+        viewer = room.join(Watch(Filter(code="T1")))
+        await room.look()
+        await room.look(
+            *(arrival(seq, f"id-{seq}") for seq in range(2, 2 * arrivals.MOST)),
+            arrival(1, "mine", code="T1"),
+        )
+        (news,) = await told(viewer)
+        assert [one.id for one in news.actions] == ["d1:1:0"] and news.more == 0
 
     asyncio.run(run())
 
@@ -490,7 +502,7 @@ def rendered(name: str) -> bytes:
             actions_path=actions_path("d"),
         )
     )
-    return _sse("rows", text, "d1=1")
+    return streams.event("rows", text, "d1=1")
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -604,9 +616,8 @@ def test_the_filter_stays_in_the_address_of_all_that_the_page_links_to(
 
 
 def test_a_stream_ends_with_its_session_and_says_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    from truecount.manager.routes import arriving as route
 
-    monkeypatch.setattr(route, "LOOK_AGAIN_S", 0.05)
+    monkeypatch.setattr(streams, "LOOK_AGAIN_S", 0.05)
     feed = Feed()
     monkeypatch.setattr(house.app.state.live, "_feed_of", lambda _: feed)
     visitor = house.add("leaves@mail.example")

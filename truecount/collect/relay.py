@@ -85,6 +85,8 @@ class _Upstream(asyncio.Protocol):
         self._keep = False
         self._chunks: deque[bytes] = deque()
         self._size = 0
+        self._heard = 0
+        self._client: asyncio.Transport | None = None
         self._news = asyncio.Event()
 
     # Called by the loop
@@ -113,7 +115,9 @@ class _Upstream(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._failed = True
             self.close()
-        self._news.set()
+        self._heard += 1
+        if self._client is None or self.complete or self._failed:
+            self._news.set()
         if self._size > HIGH_WATER and self.transport is not None and not self.closed:
             self.transport.pause_reading()
 
@@ -136,9 +140,15 @@ class _Upstream(asyncio.Protocol):
             self._until_close = True
 
     def on_body(self, body: bytes) -> None:
-        if not self._is_head:
-            self._chunks.append(body)
-            self._size += len(body)
+        if self._is_head:
+            return
+        client = self._client
+        if client is not None and not client.is_closing() and client.get_write_buffer_size() <= HIGH_WATER:
+            client.write(b"%x\r\n%b\r\n" % (len(body), body))
+            return
+        self._client = None  # a client that does not read is waited for
+        self._chunks.append(body)
+        self._size += len(body)
 
     def on_message_complete(self) -> None:
         if self._head_read:
@@ -171,12 +181,26 @@ class _Upstream(asyncio.Protocol):
                 return None
             await self._wait()
 
+    def pour(self, client: asyncio.Transport) -> None:
+        """Write what comes from now on to a client as it comes, in chunks (RFC 9112, 7.1), while it reads.
+
+        For streams, of which a server may have a hundred: an event that passes through here wakes no task. Only behind
+        the head and all that `chunk` gave.
+        """
+        if not self._chunks and not self.complete:
+            self._client = client
+
     async def _wait(self) -> None:
         if self._failed or (self.closed and not self.complete):
             raise ManagerAway
         self._news.clear()
-        async with asyncio.timeout(ANSWER_S):
-            await self._news.wait()
+        heard = self._heard
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self._news.wait()
+        except TimeoutError:
+            if self._heard == heard:
+                raise
 
     @property
     def reusable(self) -> bool:
@@ -251,7 +275,12 @@ class Relay:
             headers = [(name, value) for name, value in upstream.headers if name not in drop]
             started = True
             await send({"type": "http.response.start", "status": upstream.status, "headers": headers})
-            while (data := await upstream.chunk()) is not None:
+            pours = _is_stream(upstream)
+            while True:
+                if pours:
+                    upstream.pour(scope["state"]["transport"])
+                if (data := await upstream.chunk()) is None:
+                    break
                 await send({"type": "http.response.body", "body": data, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except asyncio.CancelledError:
@@ -342,6 +371,16 @@ async def _pump(upstream: _Upstream, receive: Receive, chunked: bool) -> None:
                 return
     except ManagerAway:
         pass
+
+
+def _is_stream(upstream: _Upstream) -> bool:
+    """Whether an answer is one of server-sent events, which goes out in chunks."""
+    names = dict(upstream.headers)
+    return (
+        upstream.status == 200
+        and names.get(b"content-type", b"").startswith(b"text/event-stream")
+        and b"content-length" not in names
+    )
 
 
 def _named_by_connection(headers: list[tuple[bytes, bytes]]) -> frozenset[bytes]:

@@ -16,7 +16,7 @@ from litestar import Litestar
 
 from truecount import heartbeat
 from truecount.log.folder import DataFolder
-from truecount.manager.app import application
+from truecount.manager.app import application, end_streams
 from truecount.settings import read_settings
 
 
@@ -58,7 +58,7 @@ class _Server(uvicorn.Server):
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._app.state.live.close()  # else their connections would be waited for
+        end_streams(self._app)  # else their connections would be waited for
         await super().shutdown(sockets)
 
     @contextlib.contextmanager

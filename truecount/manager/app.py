@@ -14,6 +14,7 @@ from truecount.log.folder import DataFolder
 from truecount.manager.faults import words
 from truecount.manager.headers import add_headers
 from truecount.manager.live import Live
+from truecount.manager.renewals import Renewals
 from truecount.manager.routes import ROUTES
 from truecount.manager.shared import Manager
 from truecount.manager.users.together import Users
@@ -31,6 +32,7 @@ def application(
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         manager = app.state.manager = Manager(folder, settings, users)
         app.state.live = Live(lambda dataset: StoreFeed(manager, dataset))
+        app.state.renewals = Renewals(lambda: manager.link.store().loaded())
         on_start()
         manager.rolling.start()
         working = [asyncio.create_task(work) for work in (manager.roll_now_and_then(), manager.canary.fly())]
@@ -39,7 +41,7 @@ def application(
         finally:
             for task in working:
                 task.cancel()
-            app.state.live.close()
+            end_streams(app)
             manager.close()
 
     made = Litestar(
@@ -54,6 +56,12 @@ def application(
     )
     check_everyone_said_who(made)
     return made
+
+
+def end_streams(app: Litestar) -> None:
+    """Let nobody wait for what has no end."""
+    app.state.live.close()
+    app.state.renewals.close()
 
 
 def check_everyone_said_who(app: Litestar) -> None:

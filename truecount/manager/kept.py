@@ -12,6 +12,8 @@ SHORTEST_S: Final = 1.0
 """How long an answer is kept at least."""
 TIMES: Final = 3.0
 """An answer that took long is kept for this many times as long: the store never works for pages alone."""
+OLDEST_S: Final = 60.0
+"""What nobody asked for so long is not shown any more as the latest."""
 MOST: Final = 256
 """Answers that are kept."""
 T = TypeVar("T")
@@ -36,13 +38,35 @@ class Kept:
         held = self._found.get(key)
         if held is not None and self._clock() < held[0]:
             return cast("T", held[1])
+        # One viewer who leaves does not take the answer from the others.
+        return cast("T", await asyncio.shield(self._begin(key, make, keep)))
+
+    async def latest(
+        self,
+        key: Hashable,
+        make: Callable[[], Awaitable[T]],
+        renew_s: float,
+        *,
+        keep: Callable[[T], bool] = lambda _: True,
+    ) -> T:
+        """The last answer at once; one older than `renew_s` is made anew beside it. The first is waited for, and so is
+        one after OLDEST_S.
+        """
+        held = self._found.get(key)
+        if held is None or self._clock() >= held[0] + OLDEST_S:
+            return await self.get(key, make, keep=keep)
+        self._found.move_to_end(key)
+        if self._clock() >= held[0] - SHORTEST_S + renew_s:
+            self._begin(key, make, keep)
+        return cast("T", held[1])
+
+    def _begin(self, key: Hashable, make: Callable[[], Awaitable[T]], keep: Callable[[T], bool]) -> asyncio.Task[Any]:
         task = self._under_way.get(key)
         if task is None:
             task = asyncio.create_task(self._make(key, make, keep))
             self._under_way[key] = task
             task.add_done_callback(lambda _: self._under_way.pop(key, None))
-        # One viewer who leaves does not take the answer from the others.
-        return cast("T", await asyncio.shield(task))
+        return task
 
     async def _make(self, key: Hashable, make: Callable[[], Awaitable[T]], keep: Callable[[T], bool]) -> T:
         began = self._clock()

@@ -22,11 +22,15 @@ from truecount.measure.arrivals import EVERYTHING, Arrival, Filter, Frontier, Of
 from truecount.measure.listing import Door
 from truecount.vocabulary import BROWSER_SIDE
 
+IDLE_S: Final = 0.1
+"""How often is looked whether anything came at all, which costs the store next to nothing."""
 EVERY_S: Final = 0.25
+"""The shortest pause after a look that found something."""
 AWAY_S: Final = 1.0
 """How long a poller waits after the store did not answer."""
-SHARE: Final = 4
-"""A look that takes long makes a pause so many times as long: looking never takes more than a fifth of the engine."""
+SHARE: Final = 1
+"""A look that takes long makes a pause so many times as long: looking never takes more than half of what one question
+can take of the engine."""
 ROWS_A_SECOND: Final = 10
 MOST_VIEWERS: Final = 100
 MOST_WAITING: Final = 30
@@ -97,8 +101,7 @@ class Feed(Protocol):
     def frontier(self) -> tuple[Frontier, bool]:
         """The last entry of each door that is visible; whether all that is in the log is."""
 
-    def arrived(self, after: Frontier, upto: Frontier, since_us: int) -> Found: ...
-    def number(self, after: Frontier, upto: Frontier, since_us: int, wanted: Filter) -> int: ...
+    def arrived(self, after: Frontier, upto: Frontier, since_us: int, wanted: Filter) -> Found: ...
     def tallied(self, after: Frontier, upto: Frontier, since_us: int) -> Sequence[Tallied]: ...
     def resolved(self, found: Sequence[Arrival], upto: Frontier) -> Sequence[SeenAction]: ...
 
@@ -278,8 +281,8 @@ class Poller:
         """How many look."""
         return len(self.viewers) + len(self._waiting)
 
-    async def look(self) -> None:
-        """One look. What it could not find out it looks for again the next time."""
+    async def look(self) -> bool:
+        """One look: whether anything came. What it could not find out it looks for again the next time."""
         looked_us = int(self._now() * 1e6)
         there, is_whole = await self._away(self._feed.frontier)
         if self.seen is None:
@@ -290,42 +293,45 @@ class Poller:
             viewer.begin(dict(self.seen))
         self.viewers |= self._waiting
         self._waiting.clear()
-        if upto != self.seen:
+        came = upto != self.seen
+        if came:
             await self._tell(dict(self.seen), upto)
         self.seen = upto
         if is_whole:
             self._since_us = max(self._since_us, looked_us - SLACK_US)
+        return came
 
     async def _tell(self, after: Frontier, upto: Frontier) -> None:
         feed, since_us = self._feed, self._since_us
         viewers = tuple(self.viewers)
-        found = await self._away(lambda: feed.arrived(after, upto, since_us))
-        tallied = await self._away(lambda: feed.tallied(after, upto, since_us))
+        found, tallied = await asyncio.gather(
+            self._away(lambda: feed.arrived(after, upto, since_us, EVERYTHING)),
+            self._away(lambda: feed.tallied(after, upto, since_us)),
+        )
+        by_filter: dict[Filter, Found] = {EVERYTHING: found}
+        for wish in {viewer.watch.copies for viewer in viewers} - {EVERYTHING}:
+            if found.n > len(found.arrivals):  # what passes the filter may lie behind the newest of all
+                by_filter[wish] = await self._away(partial(feed.arrived, after, upto, since_us, wish))
+            else:
+                passing = [one for one in found.arrivals if one.passes(wish)]
+                by_filter[wish] = Found(passing, len(passing))
         wanted: dict[Offset, Arrival] = {}
         for viewer in viewers:
-            wanted.update((one.offset, one) for one in viewer.pick(found.arrivals))
+            arrivals = by_filter[viewer.watch.copies].arrivals
+            wanted.update((one.offset, one) for one in viewer.pick(arrivals))
         actions: Sequence[SeenAction] = ()
         if wanted:
             actions = await self._away(lambda: feed.resolved(list(wanted.values()), upto))
-        numbers: dict[Filter, int] = {EVERYTHING: found.n}
-        for viewer in viewers:
-            copies = viewer.watch.copies
-            if copies not in numbers:
-                if found.n > len(found.arrivals):
-                    ask = partial(feed.number, after, upto, since_us, copies)
-                    numbers[copies] = await self._away(ask)
-                else:
-                    numbers[copies] = sum(one.passes(copies) for one in found.arrivals)
         behind_s = max(0.0, self._now() - found.arrivals[0].received_us / 1e6) if found.arrivals else None
         for viewer in viewers:
-            viewer.offer(actions, numbers[viewer.watch.copies], tallied, upto, behind_s)
+            viewer.offer(actions, by_filter[viewer.watch.copies].n, tallied, upto, behind_s)
 
     async def _run(self) -> None:
         while self.size:
             began = time.monotonic()
             try:
-                await self.look()
-                pause = max(EVERY_S, SHARE * (time.monotonic() - began))
+                came = await self.look()
+                pause = max(EVERY_S, SHARE * (time.monotonic() - began)) if came else IDLE_S
             except Exception:  # the store is away, or this is a fault: it is tried again, and nothing is passed over
                 for viewer in (*self.viewers, *self._waiting):
                     viewer.tell(News(away=True))

@@ -17,6 +17,7 @@ from truecount.manager.routes import (
     health,
     overview,
     reading,
+    renewing,
     set_password,
     settings,
     sign_in,
@@ -46,6 +47,7 @@ PAGES: Final[list[Any]] = [
 ROUTES: Final[list[Any]] = [
     *PAGES,
     *arriving.STREAMS,
+    *renewing.STREAMS,
     *health.ROUTES,
     *static.ROUTES,
     *browse_api.ROUTES,

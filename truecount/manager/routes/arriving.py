@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import AsyncIterator
 from functools import partial
@@ -13,31 +12,26 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from truecount.datasets import Dataset
+from truecount.manager import streams
 from truecount.manager.boxes import Question, ask
 from truecount.manager.formats import Formats
 from truecount.manager.links import actions_path
 from truecount.manager.live import Live, News, TooManyViewers
 from truecount.manager.pages import environment, show
 from truecount.manager.shared import Asked, Format, manager_of
-from truecount.manager.users.file import UsersError
 from truecount.manager.views import arriving as view
 from truecount.manager.views import dry_run
 from truecount.manager.web import gives
-from truecount.manager.who import LARGEST_FORM, Who, form_of, visitor_of
+from truecount.manager.who import LARGEST_FORM, Who, form_of
 from truecount.measure.arrivals import offset_of
 from truecount.measure.listing import Door
 from truecount.store.errors import StoreError
 
-LOOK_AGAIN_S: Final = 1.0
-"""How often a stream looks whether its session is still there."""
-HEARTBEAT_S: Final = 10.0
 LONGEST_FILTER: Final = 1000
-_LINE: Final = re.compile("\r\n|\r|\n")
 FULL: Final = (
     "So many people look at test events that this server shows no more live views at the moment. Close one, or reload "
     "this page now and then: it shows the newest events each time."
 )
-OVER: Final = "This session is over, so the live view has ended. Sign in again to go on."
 
 
 @get(
@@ -114,8 +108,8 @@ async def stream(
     manager_of(request).dataset(dataset)
     wanted = _shown(code, event, door, page)
     last = request.headers.get("last-event-id", "") or after
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return Stream(_events(request, dataset, wanted, last), media_type="text/event-stream", headers=headers)
+    events = _events(request, dataset, wanted, last)
+    return Stream(events, media_type=streams.MEDIA_TYPE, headers=streams.headers())
 
 
 async def _events(request: Asked, id: str, wanted: view.Shown, last: str) -> AsyncIterator[bytes]:
@@ -124,11 +118,11 @@ async def _events(request: Asked, id: str, wanted: view.Shown, last: str) -> Asy
     writer = _Writer(request, dataset, wanted)
     try:
         async with live.watch(id, wanted.watch) as viewer:
-            yield b"retry: 1000\n: listening\n\n"
+            yield streams.BEGIN
             after = view.cursor_of(last)
             spoken = time.monotonic()
             while not viewer.is_over:
-                taken = await viewer.take(LOOK_AGAIN_S)
+                taken = await viewer.take(streams.LOOK_AGAIN_S)
                 if after and viewer.start is not None:
                     filled = partial(view.filled_in, manager, dataset, wanted.watch, after, viewer.start)
                     after = {}
@@ -136,26 +130,16 @@ async def _events(request: Asked, id: str, wanted: view.Shown, last: str) -> Asy
                 for news in taken:
                     yield writer.event(news)
                     spoken = time.monotonic()
-                if not _may_look(request, id):
-                    yield _sse("end", OVER)
+                if not streams.may_look(request, id):
+                    yield streams.event("end", streams.OVER)
                     return
-                if time.monotonic() - spoken >= HEARTBEAT_S:
-                    yield b": here\n\n"
+                if time.monotonic() - spoken >= streams.HEARTBEAT_S:
+                    yield streams.HERE
                     spoken = time.monotonic()
     except TooManyViewers:
-        yield _sse("end", FULL)
+        yield streams.event("end", FULL)
     except StoreError:
         return  # what was missed is not known: the browser comes back, and asks again for what is behind its last id
-
-
-def _may_look(request: Asked, dataset: str) -> bool:
-    """Whether the session that a stream began with still lets its user see the dataset."""
-    manager = manager_of(request)
-    try:
-        user, _ = manager.users.sessions.look(visitor_of(request).token)
-    except UsersError:
-        return True  # not known at the moment: the next look tells
-    return bool(user and user.may_see(dataset) and dataset in manager.registry.datasets())
 
 
 class _Writer:
@@ -178,13 +162,7 @@ class _Writer:
             query=self._wanted.query,
             actions_path=actions_path(self._dataset.id),
         )
-        return _sse("rows", text, "" if news.cursor is None else view.cursor_text(news.cursor))
-
-
-def _sse(name: str, text: str, id: str = "") -> bytes:
-    """One event. Each line of the text is a line of data: what is in it can begin no other field."""
-    lines = [f"event: {name}", *(f"data: {line}" for line in _LINE.split(text)), *([f"id: {id}"] if id else [])]
-    return ("\n".join(lines) + "\n\n").encode("utf-8", "replace")
+        return streams.event("rows", text, "" if news.cursor is None else view.cursor_text(news.cursor))
 
 
 DOOR_NAMES: Final[dict[Door, str]] = {"both": "Merged", "browser_only": "Browser only", "server_only": "Server only"}

@@ -137,6 +137,10 @@ class Links:
         query = {**self._period.query, **changes}
         return dataset_path(self._dataset, "?" + urlencode(query))
 
+    def stream(self, event: str) -> str:
+        """What this page listens to."""
+        return dataset_path(self._dataset, "/stream?" + urlencode({**self._period.query, "event": event}))
+
     def preset(self, since: str, event: str) -> str:
         return dataset_path(self._dataset, "?" + urlencode({"since": since, "event": event}))
 

@@ -32,15 +32,28 @@
   });
   addEventListener('change', e => { const id = e.target.dataset?.show; if (id) document.getElementById(id).type = e.target.checked ? 'text' : 'password'; });
   addEventListener('change', e => { if (e.target.matches?.('[data-submits]')) e.target.form.requestSubmit(); });
-  // a part that renews itself waits while somebody reads in it by keyboard or has opened something, and while nobody looks
-  addEventListener('htmx:beforeRequest', e => {
-    const part = e.target;
-    if (part.id === 'live' && (document.hidden || part.contains(document.activeElement) || $('details[open]', part))) e.preventDefault();
-  });
   // a part that cannot renew itself says so: its numbers are no longer those of now
   const late = yes => { const box = $('#late'); if (box) box.hidden = !yes; };
   for (const kind of ['sendError', 'responseError', 'timeout']) addEventListener('htmx:' + kind, e => { const status = e.detail.xhr?.status || 0; if (e.target.hasAttribute?.('hx-trigger') && (!status || status >= 500)) late(true); });
   addEventListener('htmx:beforeSwap', e => { if (e.target.hasAttribute?.('hx-trigger') && e.detail.xhr.status < 400) late(false); });
+  // a part that renews itself waits while somebody reads in it by keyboard or has opened something, and while nobody looks.
+  // It is told by a stream, every ten seconds at least and not while the page is hidden; where none comes through, it asks by itself
+  let told = null, newest = '', heard = -1e9;
+  const waits = part => document.hidden || part.contains(document.activeElement) || $('details[open]', part);
+  addEventListener('htmx:beforeRequest', e => { if (e.target.id === 'live' && (performance.now() - heard < 15000 || waits(e.target))) e.preventDefault(); });
+  const renew = () => { const part = $('#live'); if (newest && part && !waits(part)) { const html = newest; newest = ''; htmx.swap(part, html, { swapStyle: 'outerHTML' }); } };
+  function listen() {
+    const from = $('#live[data-renews]')?.dataset.renews;
+    if (told || !from || document.hidden || !window.htmx) return;
+    told = new EventSource(from);
+    told.addEventListener('live', e => { heard = performance.now(); newest = e.data; late(false); renew(); });
+    told.addEventListener('end', () => { heard = -1e9; told.close(); });
+  }
+  const deafen = () => { told?.close(); told = null; newest = ''; heard = -1e9; };
+  addEventListener('visibilitychange', () => document.hidden ? deafen() : listen());
+  addEventListener('pagehide', deafen);
+  addEventListener('pageshow', e => { if (e.persisted) listen(); });
+  addEventListener('focusout', () => setTimeout(renew));
   addEventListener('keydown', e => { if (e.key === 'Escape') $$('[data-menu][open]').forEach(m => { m.open = false; $('summary', m).focus(); }); });
 
   const val = c => { const t = c.dataset.v ?? c.textContent.trim(), n = parseFloat(t.replace(/[^\d.-]/g, '')); return /^[^\p{L}]*[\d-]/u.test(t) && !isNaN(n) ? n : t.toLowerCase(); };
@@ -82,6 +95,7 @@
     });
   }
   wake(document);
+  listen();
   addEventListener('htmx:load', e => { if (e.target !== document.body) wake(e.target); });
 
   // the checklist: what is ticked is said, once

@@ -346,15 +346,12 @@ class StoreFeed:
         loader = self._manager.link.store().state()["loader"]
         return (dict(loader["doors"]), bool(loader["caught_up"] and not loader["error"])) if loader else ({}, False)
 
-    def arrived(self, after: Frontier, upto: Frontier, since_us: int) -> Found:
+    def arrived(self, after: Frontier, upto: Frontier, since_us: int, wanted: Filter) -> Found:
         store = self._manager.link.store()
-        found = arrivals.arrivals(store, self._id, after, upto, since_us)
+        found = arrivals.arrivals(store, self._id, after, upto, since_us, wanted)
         if len(found) < arrivals.MOST:
             return Found(found, len(found))
-        return Found(found, arrivals.number_of_arrivals(store, self._id, after, upto, since_us))
-
-    def number(self, after: Frontier, upto: Frontier, since_us: int, wanted: Filter) -> int:
-        return arrivals.number_of_arrivals(self._manager.link.store(), self._id, after, upto, since_us, wanted)
+        return Found(found, arrivals.number_of_arrivals(store, self._id, after, upto, since_us, wanted))
 
     def tallied(self, after: Frontier, upto: Frontier, since_us: int) -> Sequence[Tallied]:
         return arrivals.tallies(self._manager.link.store(), self._id, after, upto, since_us)
