@@ -20,18 +20,32 @@ from truecount.commands.explain import near
 from truecount.log.files import LogFile, files_of
 from truecount.log.upkeep import UpkeepReport, seal_file
 from truecount.log.writer import LogWriter
+from truecount.store.local import open_store
 
 Run = Callable[..., tuple[int, str, str]]
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two doors, whose copies are in the store."""
+    data = tmp_path_factory.mktemp("whole") / "data"
+    assert main(["dataset", "create", "Shop", "--id", "77", "--data", str(data)]) == 0
+    for door in ("door-1", "door-2"):
+        write(data, door)
+    with open_store(data) as store:
+        assert store.query_rows("SELECT count() FROM copies") == [(6,)]
+    return data
+
+
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
+def data(tmp_path: Path, whole: Path) -> Path:
+    """That folder, to be damaged."""
+    return shutil.copytree(whole, tmp_path / "data", symlinks=True)
 
 
 @pytest.fixture
 def truecount(data: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A command on a folder with two doors, whose copies are in the store. Returns exit code, stdout, stderr."""
+    """A command on the folder. Returns exit code, stdout, stderr."""
     monkeypatch.setenv("TRUECOUNT_DATA", str(data))
     monkeypatch.setenv("TRUECOUNT_RESERVE_MB", "0")
 
@@ -40,10 +54,6 @@ def truecount(data: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest
         said = capfd.readouterr()
         return code, said.out, said.err
 
-    run("dataset", "create", "Shop", "--id", "77")
-    for door in ("door-1", "door-2"):
-        write(data, door)
-    assert copies(run("events", "77", "--format", "json")[1]) == 6
     return run
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
@@ -43,30 +42,19 @@ HARD_IDS = [
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with System(tmp_path_factory.mktemp("explain")).running() as system:
-        yield system
-
-
-@pytest.fixture(scope="module")
-def guest(system: System) -> Guest:
-    return Guest(system)
-
-
-@pytest.fixture(scope="module")
-def shop(system: System) -> Shop:
-    shop = system.create("Shop")
-    sell(system, shop, "order-1", dl="https://brewbeans.example/thanks?contact=jane@mail.example")
-    wait_copies(system, shop, 2)
-    system.post_events(shop, [purchase("order-1")])
-    system.post_events(shop, [purchase("order-2"), purchase("twice"), {**purchase("near"), "event_id": "Near"}])
-    system.post_events(shop, [purchase("twice")])
-    system.post_hit(shop, ev="Purchase", eid="near", cd={"value": "1", "currency": "INR"})
-    system.post_hit(shop, ev="PageView", fbp="fb.1.1700000000000.123456")
-    system.post_hit(shop, ev="Purchase", eid="by-bot", agent="Googlebot/2.1", cd={"value": "1", "currency": "INR"})
+def shop(served: System) -> Shop:
+    shop = served.create("Shop")
+    sell(served, shop, "order-1", dl="https://brewbeans.example/thanks?contact=jane@mail.example")
+    wait_copies(served, shop, 2)
+    served.post_events(shop, [purchase("order-1")])
+    served.post_events(shop, [purchase("order-2"), purchase("twice"), {**purchase("near"), "event_id": "Near"}])
+    served.post_events(shop, [purchase("twice")])
+    served.post_hit(shop, ev="Purchase", eid="near", cd={"value": "1", "currency": "INR"})
+    served.post_hit(shop, ev="PageView", fbp="fb.1.1700000000000.123456")
+    served.post_hit(shop, ev="Purchase", eid="by-bot", agent="Googlebot/2.1", cd={"value": "1", "currency": "INR"})
     people = {"em": ["ada@mail.example"], "external_id": ["Customer 42"], "client_user_agent": AGENT}
-    system.post_events(shop, [purchase("ada", user_data=people)])
-    wait_copies(system, shop, 10)
+    served.post_events(shop, [purchase("ada", user_data=people)])
+    wait_copies(served, shop, 10)
     return shop
 
 
@@ -105,9 +93,9 @@ def test_lanes_stand_in_the_order_of_receipt_and_copies_side_by_side(guest: Gues
     assert "not sent" in page and page.count('class="differs"') == sum(row["differs"] for row in found["fields"])
 
 
-def test_the_twin_has_the_shape_of_explain_and_more(guest: Guest, system: System, shop: Shop) -> None:
+def test_the_twin_has_the_shape_of_explain_and_more(guest: Guest, served: System, shop: Shop) -> None:
     found = guest.json(at(shop, "Purchase", id="order-1"))
-    told = system.explain(shop, "Purchase", "order-1")
+    told = served.explain(shop, "Purchase", "order-1")
     assert told
     assert list(found)[: len(told)] == list(told)
     for name, value in told.items():
@@ -188,13 +176,13 @@ def test_the_form_sends_no_contact_data_by_itself(guest: Guest, shop: Shop) -> N
 
 
 @pytest.fixture(scope="module")
-def hard(system: System) -> Shop:
-    shop = system.create("Hard ids")
+def hard(served: System) -> Shop:
+    shop = served.create("Hard ids")
     person = {"em": ["jane@mail.example"]}
     for id in HARD_IDS:
-        assert system.post_events(shop, [purchase(id, user_data=person)]).status == 200
-    system.post_events(shop, [{**purchase("of-odd", user_data=person), "event_name": "a/b?c%2F"}])
-    wait_copies(system, shop, len(HARD_IDS))
+        assert served.post_events(shop, [purchase(id, user_data=person)]).status == 200
+    served.post_events(shop, [{**purchase("of-odd", user_data=person), "event_name": "a/b?c%2F"}])
+    wait_copies(served, shop, len(HARD_IDS))
     return shop
 
 
@@ -212,8 +200,8 @@ def test_the_form_of_the_path_works_too(guest: Guest, hard: Shop, id: str) -> No
     assert guest.json(f"/d/{hard.id}/actions/Purchase/{quote(id, safe='')}")["event_id"] == id
 
 
-def test_an_event_name_may_hold_anything_too(guest: Guest, system: System, hard: Shop) -> None:
-    wait_copies(system, hard, 1, "a/b?c%2F")
+def test_an_event_name_may_hold_anything_too(guest: Guest, served: System, hard: Shop) -> None:
+    wait_copies(served, hard, 1, "a/b?c%2F")
     name = "a/b?c%2F"
     assert guest.json(explain_path(hard.id, name, "of-odd"))["event_name"] == name
     assert guest.json(f"/d/{hard.id}/actions/{quote(name, safe='')}/of-odd")["event_name"] == name
@@ -222,8 +210,8 @@ def test_an_event_name_may_hold_anything_too(guest: Guest, system: System, hard:
     assert parse_qs(urlsplit(crumb).query) == {"event": [name]}
 
 
-def test_an_analyst_of_another_dataset_is_told_nothing(system: System, shop: Shop, tmp_path: Path) -> None:
-    answer = system.get(f"/d/{shop.id}/explain?event=Purchase&id=order-1", {"Accept": "application/json"})
+def test_an_analyst_of_another_dataset_is_told_nothing(served: System, shop: Shop, tmp_path: Path) -> None:
+    answer = served.get(f"/d/{shop.id}/explain?event=Purchase&id=order-1", {"Accept": "application/json"})
     assert answer.status == 401 and b"order-1" not in answer.body
 
 
