@@ -262,9 +262,7 @@ class System:
         sql = "SELECT count() FROM copies WHERE dataset = {id:String} AND (event_name = {name:String} OR {any:UInt8})"
         try:
             with Store.of_folder(self.folder) as store:
-                rows = store.query_rows(
-                    sql, {"id": shop.id, "any": int(event_name is None), "name": event_name or ""}
-                )
+                rows = store.query_rows(sql, {"id": shop.id, "any": int(event_name is None), "name": event_name or ""})
         except StoreError as error:
             raise OSError(str(error)) from None
         return int(rows[0][0])

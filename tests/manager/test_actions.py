@@ -90,6 +90,14 @@ def test_filters_are_a_plain_form_that_keeps_the_others(guest: Guest, shop: Shop
     form = page.partition('aria-label="Filter"')[2].partition("</form>")[0]
     assert 'name="door" value="both"' in form and 'name="since" value="24h"' in form
     assert '<option value="Purchase" selected>' in form and '<option value="event_id" selected>' in form
+    links = links_of(page, f"/d/{shop.id}/actions?")
+    assert {parse_qs(urlsplit(link).query).get("door", [""])[0] for link in links} >= {"", "server_only"}
+    assert guest.get(next(link for link in links if "door=browser_only" in link)).status_code == 200
+
+
+@pytest.mark.slow
+def test_every_link_of_the_filters_answers(guest: Guest, shop: Shop) -> None:
+    page = guest.page(f"/d/{shop.id}/actions?event=Purchase&door=both&since=24h&rule=event_id")
     for link in links_of(page, f"/d/{shop.id}/actions?"):
         assert guest.get(link).status_code == 200, link
 
@@ -130,13 +138,16 @@ def test_a_wrong_value_is_told_in_a_sentence(guest: Guest, shop: Shop, query: st
         assert answer.status_code == 400
 
 
-def test_more_than_a_page_is_walked_through_without_a_gap_or_a_row_twice_and_back(guest: Guest, served: System) -> None:
+@pytest.mark.parametrize("sizes", [[50, 20], pytest.param([50, 50, 20], marks=pytest.mark.slow)], ids=str)
+def test_more_than_a_page_is_walked_through_without_a_gap_or_a_row_twice_and_back(
+    guest: Guest, served: System, sizes: list[int]
+) -> None:
     shop = served.create("Many")
     now = int(time.time())
-    for at in range(0, 120, 60):
-        sales = [purchase(f"order-{n}", event_time=now - n // 3) for n in range(at, at + 60)]
+    for at in range(0, sum(sizes), 50):
+        sales = [purchase(f"order-{n}", event_time=now - n // 3) for n in range(at, min(at + 50, sum(sizes)))]
         assert served.post_events(shop, sales).status == 200
-    wait_copies(served, shop, 120)
+    wait_copies(served, shop, sum(sizes))
     path: str | None = f"/d/{shop.id}/actions?event=Purchase"
     ids: list[str] = []
     pages: list[list[str]] = []
@@ -147,12 +158,12 @@ def test_more_than_a_page_is_walked_through_without_a_gap_or_a_row_twice_and_bac
         ids += shown
         older = re.search(r'rel="next" href="([^"]+)"', page)
         path = older[1].replace("&amp;", "&") if older else None
-    assert [len(one) for one in pages] == [50, 50, 20]
-    assert sorted(ids) == sorted(f"order-{n}" for n in range(120))
+    assert [len(one) for one in pages] == sizes
+    assert sorted(ids) == sorted(f"order-{n}" for n in range(sum(sizes)))
     newer = re.search(r'rel="prev" href="([^"]+)"', page)
     assert newer
     back = guest.page(newer[1].replace("&amp;", "&"))
-    assert [parse_qs(urlsplit(link).query)["id"][0] for link in links_of(back, f"/d/{shop.id}/explain?")] == pages[1]
+    assert [parse_qs(urlsplit(link).query)["id"][0] for link in links_of(back, f"/d/{shop.id}/explain?")] == pages[-2]
     rows = list(csv.DictReader(io.StringIO(guest.get(f"/d/{shop.id}/actions?event=Purchase&format=csv").text)))
     assert [row["event_id"] for row in rows] == ids
 
@@ -182,7 +193,11 @@ def test_the_file_has_exact_decimals_utc_and_no_formula(guest: Guest, served: Sy
     assert {row[rows[0].index("value")] for row in rows[1:] if row[0] == "Purchase"} == {"0.10"}
 
 
-@pytest.mark.parametrize("harm", [*HARM, "word" * 2500], ids=[*map(str, range(len(HARM))), "10 kB"])
+@pytest.mark.parametrize(
+    "harm",
+    [" ".join(HARM), "word" * 2500, *(pytest.param(harm, marks=pytest.mark.slow) for harm in HARM)],
+    ids=["all together", "10 kB", *map(str, range(len(HARM)))],
+)
 def test_a_name_that_means_harm_is_text(guest: Guest, shop: Shop, harm: str) -> None:
     page = guest.get(f"/d/{shop.id}/actions?" + urlencode({"event": harm})).text
     assert "<script>alert" not in page and "<img src=x" not in page and "49{%" not in page
@@ -200,9 +215,9 @@ def test_names_that_mean_harm_are_text_in_the_rows(guest: Guest, served: System)
     assert "<script>alert" not in page and "<img src=x" not in page
     assert "<script>alert(1)</script>" in text and "{{7*7}}" in text and "\\u202eesrever" in text
     assert "w" * 81 not in text
-    for link in links_of(page, f"/d/{shop.id}/explain?"):
-        found = guest.json(link)
-        assert found["event_id"] == parse_qs(urlsplit(link).query)["id"][0]
+    links = {parse_qs(urlsplit(link).query)["id"][0]: link for link in links_of(page, f"/d/{shop.id}/explain?")}
+    assert links.keys() == {*HARM, "w" * 900}  # that such ids are reached by a link: test_explain_page
+    assert guest.json(links[HARM[-1]])["event_id"] == HARM[-1]
 
 
 def test_what_was_refused_is_shown_with_reason_field_and_code(guest: Guest, served: System, shop: Shop) -> None:
