@@ -53,9 +53,8 @@ def shop(system: System) -> Shop:
     assert system.post_hit(shop, ev="PageView", dl="https://brewbeans.example/").status == 200
     for event_id in ("order-1", "order-2"):
         assert system.post_hit(shop, ev="Purchase", eid=event_id, cd=money).status == 200
-    assert system.post_hit(
-        shop, ev="Purchase", eid="bot-1", agent="Googlebot/2.1 (+http://www.google.com/bot.html)"
-    ).status
+    bot = "Googlebot/2.1 (+http://www.google.com/bot.html)"
+    assert system.post_hit(shop, ev="Purchase", eid="bot-1", agent=bot).status == 200
     for events in ([purchase("order-1")], [purchase("order-3", user_data=SECRETS | {"client_ip_address": ADDRESS})]):
         answer = system.post_events(shop, events)
         assert (answer.status, answer.json["events_received"]) == (200, 1), answer
