@@ -5,6 +5,9 @@ UV := .venv/bin/uv
 TESTS ?= tests
 WORKERS ?= 2
 
+# Tests start hundreds of processes: each would compile all it imports where the environment forbids to keep that.
+test test-slow: export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test test-slow bench screens pixel lint types lock clean
 
 demo: .venv/ready

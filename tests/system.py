@@ -26,6 +26,9 @@ from urllib.parse import urlencode
 
 import psutil
 
+from truecount.store.client import Store
+from truecount.store.errors import StoreError
+
 PATIENCE_S = 60.0
 """Deadline of everything that is waited for: CI machines are slow. Nothing is asserted about how long it takes."""
 AGENT = (
@@ -251,9 +254,18 @@ class System:
         found: list[dict[str, Any]] = answer.json
         return found
 
-    def copies(self, shop: Shop, event_name: str = "Purchase") -> int:
-        """Accepted copies of one event name that are counted by now."""
-        return int(self.events(shop).get(event_name, {"copies": 0})["copies"])
+    def copies(self, shop: Shop, event_name: str | None = "Purchase") -> int:
+        """Accepted copies of one event name, or of all, that are in the store by now. OSError while no engine answers.
+
+        For waiting: it costs an engine little, where `events` counts each time.
+        """
+        sql = "SELECT count() FROM copies WHERE dataset = {id:String} AND (event_name = {name:String} OR {any:UInt8})"
+        try:
+            with Store.of_folder(self.folder) as store:
+                rows = store.query_rows(sql, {"id": shop.id, "any": int(event_name is None), "name": event_name or ""})
+        except StoreError as error:
+            raise OSError(str(error)) from None
+        return int(rows[0][0])
 
     def cli(self, *arguments: str, code: int = 0) -> str:
         """Run a command on this folder; its stdout. Asserts the exit code."""

@@ -1,4 +1,4 @@
-"""One server for the clients of a file, and the official SDK pointed at it for the length of a test."""
+"""One server for all clients, and the official SDK pointed at it for the length of a test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.system import Shop, System
 GRAPH = "https://graph.facebook.com"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     made = System(Path(tmp_path_factory.mktemp("clients")))
     with made.running():

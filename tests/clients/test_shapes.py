@@ -119,7 +119,7 @@ def sent(system: System) -> tuple[dict[str, Answer], dict[str, dict[str, Any]]]:
         answers[f"hit {how}"] = hit(system, shop, how)
     assert system.post_events(shop, [event(event_name=name_of(how)) for how in HIT_SHAPES]).status == 200
     copies = 2 * len(answers)
-    wait_until(lambda: sum(row["copies"] for row in system.events(shop).values()) == copies, f"{copies} copies")
+    wait_until(lambda: system.copies(shop, None) == copies, f"{copies} copies")
     return answers, system.events(shop)
 
 

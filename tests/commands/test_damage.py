@@ -14,24 +14,38 @@ from typing import Any
 import pytest
 
 from tests.store.helpers import a_copy, entry_of
-from tests.system import System, purchase, wait_until
+from tests.system import System, wait_until
 from truecount.cli import main
 from truecount.commands.explain import near
 from truecount.log.files import LogFile, files_of
 from truecount.log.upkeep import UpkeepReport, seal_file
 from truecount.log.writer import LogWriter
+from truecount.store.local import open_store
 
 Run = Callable[..., tuple[int, str, str]]
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two doors, whose copies are in the store."""
+    data = tmp_path_factory.mktemp("whole") / "data"
+    assert main(["dataset", "create", "Shop", "--id", "77", "--data", str(data)]) == 0
+    for door in ("door-1", "door-2"):
+        write(data, door)
+    with open_store(data) as store:
+        assert store.query_rows("SELECT count() FROM copies") == [(6,)]
+    return data
+
+
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
+def data(tmp_path: Path, whole: Path) -> Path:
+    """That folder, to be damaged."""
+    return shutil.copytree(whole, tmp_path / "data", symlinks=True)
 
 
 @pytest.fixture
 def truecount(data: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A command on a folder with two doors, whose copies are in the store. Returns exit code, stdout, stderr."""
+    """A command on the folder. Returns exit code, stdout, stderr."""
     monkeypatch.setenv("TRUECOUNT_DATA", str(data))
     monkeypatch.setenv("TRUECOUNT_RESERVE_MB", "0")
 
@@ -40,10 +54,6 @@ def truecount(data: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest
         said = capfd.readouterr()
         return code, said.out, said.err
 
-    run("dataset", "create", "Shop", "--id", "77")
-    for door in ("door-1", "door-2"):
-        write(data, door)
-    assert copies(run("events", "77", "--format", "json")[1]) == 6
     return run
 
 
@@ -149,23 +159,26 @@ def test_the_table_of_explain_is_whole_on_stdout(truecount: Run) -> None:
     assert 'event id: "id-1012"' in out and out.count("id-1012") == 2
 
 
-def test_a_running_server_counts_on_and_says_that_the_log_is_damaged(tmp_path: Path) -> None:
-    # What a canary brings would be merged with the spoiled parts.
-    system = System(tmp_path, environ={"TRUECOUNT_CANARY_S": "0"})
-    with system.running():
-        shop = system.create("Shop")
-        assert system.post_events(shop, [purchase("a")]).status == 200
-        wait_until(lambda: system.copies(shop) == 1)
-        assert "INCOMPLETE" not in system.cli("events", shop.id)
-    write(system.folder, "other-1")
-    damage_entry(system.folder, "other-1")
-    with system.running():
-        assert copies(wait_until(lambda: system.cli("events", shop.id, "--format", "json", code=3))) == 1
+def server_of(tmp_path: Path) -> System:
+    """A server on the folder that is damaged. What a canary brings would be merged with the spoiled parts."""
+    return System(tmp_path, environ={"TRUECOUNT_CANARY_S": "0"})
+
+
+def test_a_running_server_counts_on_and_says_that_the_log_is_damaged(tmp_path: Path, data: Path) -> None:
+    write(data, "other-1")
+    damage_entry(data, "other-1")
+    with server_of(tmp_path).running() as system:
+        assert copies(wait_until(lambda: system.cli("events", "77", "--format", "json", code=3))) == 6
         found = broken(system.cli("doctor", "--quick", "--format", "json", code=1))
         assert "other-1" in found["loader"][0] and "back from a backup" in found["loader"][1]
-    shutil.rmtree(system.folder / "log" / "other-1")
-    damage_store(system.folder)
-    with system.running():
+
+
+@pytest.mark.slow
+def test_a_running_server_says_that_its_store_is_damaged(tmp_path: Path, data: Path) -> None:
+    with server_of(tmp_path).running() as system:
+        assert "INCOMPLETE" not in system.cli("events", "77")
+    damage_store(data)
+    with server_of(tmp_path).running() as system:
         wait_until(lambda: "store" in broken(system.cli("doctor", "--format", "json", code=1)))
 
 

@@ -20,10 +20,11 @@ from tests.resolve.loading import empty_store, load, rows_of
 from tests.system import Shop, System, purchase, wait_until
 from truecount.copies import Copy
 from truecount.datasets import CANARY_ID, Dataset
+from truecount.manager.answers import encode
 from truecount.manager.canary import DEADLINE_S, DOORS, EVENT, LATE_S, SEND_LIMIT_S, Canaries, Canary, Lost
 from truecount.manager.pages import environment
 from truecount.measure.coverage import coverage
-from truecount.measure.events import as_json, events
+from truecount.measure.events import events
 from truecount.measure.explain import explain
 from truecount.measure.listing import listing
 from truecount.measure.outcomes import outcomes
@@ -205,14 +206,14 @@ def test_every_answer_is_the_same_bytes_with_canaries_and_without(tmp_path: Path
         ]
 
         def answers() -> list[bytes]:
-            found = [as_json(outcomes(store))]
+            found = [encode(outcomes(store))]
             for name in sorted({name for name, _, _ in asked}):
                 one = Dataset(id=name, name="", created_us=0)
-                found += [as_json(ask(store, one)) for ask in (events, outcomes, refused, listing)]
-                found.append(as_json(coverage(store, one, 0, 2**60)))
+                found += [encode(ask(store, one)) for ask in (events, outcomes, refused, listing)]
+                found.append(encode(coverage(store, one, 0, 2**60)))
             for name, event, event_id in asked:
                 one = Dataset(id=name, name="", created_us=0)
-                found.append(as_json(explain(store, one, event, event_id=event_id)))
+                found.append(encode(explain(store, one, event, event_id=event_id)))
             return found
 
         before = answers()
@@ -323,7 +324,7 @@ def test_it_goes_on_after_the_engine_a_door_and_the_manager_were_killed(system: 
         system.wait_back(part, system.signal(part, signal.SIGKILL))
         flown_after(system, had + 2)
         wait_until(lambda: not system.get("/canary", {"Accept": "application/json"}).json["trouble"], f"after {part}")
-    assert system.copies(shop) == 3
+    assert system.events(shop)["Purchase"]["copies"] == 3
 
 
 @pytest.mark.slow

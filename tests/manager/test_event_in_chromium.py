@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from tests.manager.test_in_chromium import Screen, first_run, shown
-from tests.pixel.browser import FLAGS, chromium
 from tests.system import Shop, System, purchase, wait_until
 
 pytestmark = pytest.mark.slow
 
 HOSTILE = '<b>{{7*7}}</b>"\u202e/tr'
 LONG = "W" * 40
-
-
-@pytest.fixture
-def system(tmp_path: Path) -> Iterator[System]:
-    with System(tmp_path).running() as system:
-        yield system
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=[*FLAGS])
-        yield browser
-        browser.close()
 
 
 def sell(system: System, shop: Shop) -> None:

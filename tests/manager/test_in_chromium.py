@@ -7,13 +7,11 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from tests.pixel.browser import FLAGS, chromium
 from tests.system import Shop, System, purchase, wait_until
 
 pytestmark = pytest.mark.slow
@@ -22,20 +20,6 @@ OWNER = "owner@brewbeans.example"
 PASSWORD = "correct horse battery"
 SHOTS = os.environ.get("TRUECOUNT_SHOTS", "")
 """A folder for pictures of every page, for whoever wants to look at them."""
-
-
-@pytest.fixture
-def system(tmp_path: Path) -> Iterator[System]:
-    with System(tmp_path).running() as system:
-        yield system
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=[*FLAGS])
-        yield browser
-        browser.close()
 
 
 class Screen:

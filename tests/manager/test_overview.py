@@ -41,6 +41,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, store: Store) -> Iterator[Ho
     with pytest.MonkeyPatch.context() as patch, House(tmp_path_factory.mktemp("house")).open() as house:
         patch.setattr(boxes, "PATIENCE_S", 0.0)
         patch.setattr(house.manager.link, "store", lambda: store)
+        patch.setattr(house.manager, "kept", Kept(lambda: 0.0))  # nothing changes: each question is asked once
         house.make_owner()
         house.manager.registry.create("Brew & Beans", id="77")
         yield house
@@ -137,8 +138,8 @@ def test_names_of_strangers_change_nothing(owner: Visitor, told: list[Copy]) -> 
     assert "<script>alert" not in page
     assert "{{7*7}}" in page
     assert "\u202e" not in page
+    assert owner.get("/d/77").status_code == 200
     for name in HOSTILE:
-        assert owner.get("/d/77").status_code == 200
         assert owner.client.get("/d/77", params={"event": name}).status_code == 200
 
 

@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from tests.manager.test_in_chromium import Screen, first_run, shown
-from tests.pixel.browser import FLAGS, chromium
 from tests.system import Shop, System, purchase
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def system(tmp_path: Path) -> Iterator[System]:
-    with System(tmp_path).running() as system:
-        yield system
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=[*FLAGS])
-        yield browser
-        browser.close()
 
 
 def test_a_hit_comes_and_its_server_event_merges_with_it_before_ones_eyes(browser: Browser, system: System) -> None:
@@ -87,7 +69,7 @@ def test_a_hit_comes_and_its_server_event_merges_with_it_before_ones_eyes(browse
     page.fill("#payload", '{"event_name": "Purchase"}')
     page.click("text=Check it")
     page.wait_for_selector("text=Would be refused")
-    assert system.copies(shop) == 3
+    assert system.events(shop)["Purchase"]["copies"] == 3
     shown(page, "test-tried")
 
     # away for a while: the manager starts again, and what came meanwhile is filled in

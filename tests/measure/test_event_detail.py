@@ -140,11 +140,14 @@ def test_the_sums_of_a_name_are_those_that_events_tells(loaded: Store, histories
     )
 
 
-def test_a_range_cuts_sums_and_duplicates_where_kept_copies_lie(loaded: Store, histories: list[list[Row]]) -> None:
+@pytest.mark.parametrize("step", [12, pytest.param(3, marks=pytest.mark.slow)])
+def test_a_range_cuts_sums_and_duplicates_where_kept_copies_lie(
+    loaded: Store, histories: list[list[Row]], step: int
+) -> None:
     since_ms = Counter(row.copy.event_time_ms for rows in histories for row in rows).most_common(1)[0][0]
     until_ms = since_ms + 1
     cut = 0
-    for rows in histories[1::4]:
+    for rows in histories[1::step]:
         wanted = right_duplicates(rows, since_ms, until_ms)
         for name in {row.copy.event_name for row in rows} - {"AppendValue"}:
             found = event_sums(loaded, of(rows), name, since_ms, until_ms)

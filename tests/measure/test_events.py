@@ -15,7 +15,8 @@ from tests.resolve.loading import START_US, empty_store, load, rows_of
 from tests.resolve.reference import HOUR_US, Row
 from truecount.copies import Copy
 from truecount.datasets import Dataset, DatasetSettings
-from truecount.measure.events import as_json, events
+from truecount.manager.answers import encode
+from truecount.measure.events import events
 from truecount.measure.explain import explain
 from truecount.measure.outcomes import outcomes
 from truecount.measure.refused import refused
@@ -82,7 +83,7 @@ def test_the_json_has_the_fixed_keys_first_and_the_kept_copies_values(clean: Sto
         sale("d", "server", "e", 11_000_000, value_e4=50_000),
     ]
     load(clean, rows_of(copies))
-    assert as_json(events(clean, dataset("d"))).decode() == (
+    assert encode(events(clean, dataset("d"))).decode() == (
         '[{"event_name":"Purchase","copies":5,"actions":4,"browser_only":1,"server_only":2,"both":1,'
         '"value":{"EUR":"12.3456","INR":"1798.00"},"refused":0,'
         '"first_time":"2026-09-21T14:13:20Z","last_time":"2026-09-21T14:13:31Z",'
@@ -205,7 +206,7 @@ def test_what_was_refused_stands_beside_its_name_and_by_reason(clean: Store) -> 
     ]
     assert sum(one.n for one in refused(clean, dataset("d"), since_us=START_US + 1)) == 1
     ended = outcomes(clean, dataset("d"))
-    assert as_json(ended) == b'{"received":11,"accepted":1,"refused":4,"withheld":2,"set_aside":4}'
+    assert encode(ended) == b'{"received":11,"accepted":1,"refused":4,"withheld":2,"set_aside":4}'
     everywhere = outcomes(clean)
     assert everywhere.received == 18
     assert everywhere.received == everywhere.accepted + everywhere.refused + everywhere.withheld + everywhere.set_aside
@@ -268,10 +269,10 @@ def test_an_amendment_that_comes_before_its_original_is_set_aside_until_it_comes
     assert [(one.event_name, one.outcome, one.reason, one.n) for one in refused(clean, dataset("d"))] == [
         ("AppendValue", "set_aside", "no_original", 1)
     ]
-    assert as_json(outcomes(clean)) == b'{"received":1,"accepted":0,"refused":0,"withheld":0,"set_aside":1}'
+    assert encode(outcomes(clean)) == b'{"received":1,"accepted":0,"refused":0,"withheld":0,"set_aside":1}'
     load(clean, rows_of([sale("d", "server", "a", 2, value_e4=8_990_000, currency="INR")], "d2"))
     assert refused(clean, dataset("d")) == []
-    assert as_json(outcomes(clean)) == b'{"received":2,"accepted":2,"refused":0,"withheld":0,"set_aside":0}'
+    assert encode(outcomes(clean)) == b'{"received":2,"accepted":2,"refused":0,"withheld":0,"set_aside":0}'
     assert {one.event_name: one.value for one in events(clean, dataset("d"))} == {
         "AppendValue": {},
         "Purchase": {"INR": "999.00"},
@@ -302,9 +303,9 @@ class Threaded(Store):
         return f"{sql}{given} max_threads = {self.threads}, max_block_size = {50 if self.threads == 8 else 65409}"
 
 
-@pytest.fixture(scope="module")
-def history() -> list[Row]:
-    return [row for number, one in enumerate(drawn_of_each_kind(8)) for row in placed(one, number)]
+@pytest.fixture(scope="module", params=[2, pytest.param(8, marks=pytest.mark.slow)])
+def history(request: pytest.FixtureRequest) -> list[Row]:
+    return [row for number, one in enumerate(drawn_of_each_kind(request.param)) for row in placed(one, number)]
 
 
 def answers(store: Any, history: list[Row]) -> bytes:
@@ -312,8 +313,8 @@ def answers(store: Any, history: list[Row]) -> bytes:
     one = dataset("d")
     asked = sorted({(row.copy.event_name, row.copy.event_id) for row in history if row.copy.event_id})[::110]
     return b"\n".join(
-        [as_json(events(store, one)), as_json(outcomes(store, one))]
-        + [as_json(explain(store, one, name, event_id=event_id)) for name, event_id in asked]
+        [encode(events(store, one)), encode(outcomes(store, one))]
+        + [encode(explain(store, one, name, event_id=event_id)) for name, event_id in asked]
     )
 
 

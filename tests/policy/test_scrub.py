@@ -13,15 +13,14 @@ from hypothesis import strategies as st
 from truecount.policy.calm import is_calm
 from truecount.policy.scrub import (
     ID_KEYS,
-    has_at,
     is_card,
     placed,
     scrub_id,
     scrub_json,
     scrub_text,
     scrub_url,
-    suspicious,
 )
+from truecount.policy.spelling import has_at, suspicious
 
 JANE = "jane.doe@example.com"
 JANE_HASH = hashlib.sha256(b"id\n" + JANE.encode()).hexdigest()

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
 from tests.pixel.browser import FLAGS, chromium
-from truecount.simulate.site.app import Site
+from truecount.simulate.site.view import Site
 
 
 @contextmanager

@@ -104,7 +104,8 @@ def test_the_books_place_a_deed_by_how_often_each_side_reports_it(given: dict[st
 def test_the_books_add_up(seed: int) -> None:
     books = Books()
     for visit in visits(seed):
-        books.add_all(visit.deeds)
+        for deed in visit.deeds:
+            books.add(deed)
     for row in books.counts.values():
         assert row.actions == row.browser_only + row.server_only + row.both
     assert books.orders == books.counts["Purchase"].actions

@@ -18,9 +18,9 @@ from tests.simulate.shopper import Shopper, browsing
 from tests.system import run_cli
 from truecount.cli import CommandFailed
 from truecount.simulate import demo
-from truecount.simulate.site.app import Site
 from truecount.simulate.site.serving import listening
 from truecount.simulate.site.till import Till
+from truecount.simulate.site.view import Site
 
 
 def test_the_demo_ends_by_itself_and_count_and_books_agree(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from playwright.sync_api import Browser
 from tests.simulate.shopper import Shopper, browsing
 from tests.system import Shop, System, wait_until
 from truecount.simulate import sdk
-from truecount.simulate.site.app import Site
 from truecount.simulate.site.asks import ASKS
 from truecount.simulate.site.serving import listening, serving_site
+from truecount.simulate.site.view import Site
 from truecount.vocabulary import STANDARD_EVENTS
 
 pytestmark = pytest.mark.slow

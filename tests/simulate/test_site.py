@@ -19,14 +19,14 @@ from truecount.simulate.books import Beside, Books
 from truecount.simulate.brewbeans import Deed
 from truecount.simulate.hits import TryAgain
 from truecount.simulate.people import new_person
-from truecount.simulate.site import app as site_app
 from truecount.simulate.site import reports, till
-from truecount.simulate.site.app import Site
 from truecount.simulate.site.asks import ASKS
+from truecount.simulate.site.checkout import OPEN
 from truecount.simulate.site.reports import Outbox, Told
 from truecount.simulate.site.serving import listening, serving_site
 from truecount.simulate.site.shelf import PRODUCTS
 from truecount.simulate.site.till import Till
+from truecount.simulate.site.view import HERE, Site
 from truecount.simulate.table import differences
 from truecount.vocabulary import STANDARD_EVENTS
 
@@ -67,7 +67,7 @@ class Client:
         parts = urlsplit(url)
         cookies = self.jar.setdefault(parts.netloc, {})
         head = {"Host": parts.netloc, "User-Agent": "Mozilla/5.0 (X11) Chrome/131.0.0.0"}
-        opens = form is not None and parts.path == site_app.OPEN
+        opens = form is not None and parts.path == OPEN
         if form is not None:
             head["Origin"] = self.site.shop if opens else f"{parts.scheme}://{parts.netloc}"
         head |= headers
@@ -170,7 +170,7 @@ def test_every_page_that_a_link_leads_to_is_there(client: Client) -> None:
 
 
 def test_every_standard_event_has_a_place_in_the_shop() -> None:
-    pages = "".join(path.read_text() for path in (site_app.HERE / "pages").iterdir())
+    pages = "".join(path.read_text() for path in (HERE / "pages").iterdir())
     named = {ask.event for ask in ASKS} | set(re.findall(r"""['"]([A-Z][A-Za-z]+)['"]""", pages))
     assert set(STANDARD_EVENTS) <= named
 

@@ -45,7 +45,8 @@ def test_all_that_visits_hold_is_sent_and_booked() -> None:
     shop = play(400, recorder)
     books = Books()
     for visit in islice(Shop(1, OPENED_MS).visits(), 400):
-        books.add_all(visit.deeds)
+        for deed in visit.deeds:
+            books.add(deed)
     assert shop.books.counts == books.counts
     assert (shop.books.orders, shop.visitors, shop.under_way(), shop.troubles) == (books.orders, 400, 0, [])
     assert len(recorder.sent) == sum(row.copies + row.refused for row in books.counts.values())
@@ -85,7 +86,8 @@ def test_a_deed_whose_report_was_not_taken_stays_out_of_the_books_and_is_told() 
 def books_and_rows() -> tuple[Books, list[dict[str, object]]]:
     books = Books()
     for visit in islice(Shop(1, OPENED_MS).visits(), 200):
-        books.add_all(visit.deeds)
+        for deed in visit.deeds:
+            books.add(deed)
     rows = [
         {
             "event_name": name,

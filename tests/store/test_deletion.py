@@ -87,14 +87,30 @@ def test_hits_answered_while_a_dataset_is_deleted_go_and_do_not_show_up_in_the_n
     assert places_in(tables) == [("d", 2, 1), ("d", 2, 2)]
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
-@given(
+orders = given(
     loads=st.lists(st.integers(0, 9), max_size=3), rows=st.integers(1, 8), doors=st.permutations(["a", "b", "c", "d"])
 )
+"""The doors' names decide which is loaded first; `loads` are the moments at which a store is opened."""
+
+
+@settings(max_examples=3, deadline=None, derandomize=True)
+@orders
 def test_the_order_of_loading_and_restarts_decide_nothing(
     shared_tables: Store, loads: list[int], rows: int, doors: list[str]
 ) -> None:
-    """The doors' names decide which is loaded first; `loads` are the moments at which a store is opened."""
+    check_order(shared_tables, loads, rows, doors)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@orders
+def test_more_orders_of_loading_and_restarts_decide_nothing(
+    shared_tables: Store, loads: list[int], rows: int, doors: list[str]
+) -> None:
+    check_order(shared_tables, loads, rows, doors)
+
+
+def check_order(shared_tables: Store, loads: list[int], rows: int, doors: list[str]) -> None:
     imports, hits, registry, later = doors
     history: list[tuple[str, Entry]] = [
         (registry, settings_entry(is_from(START_US))),
@@ -166,6 +182,7 @@ def _import(folder: Path, numbers: range) -> None:
         writer.append([entry_of([imported(n, START_US - DAY_US + n) for n in numbers])], first_us=1, last_us=2)
 
 
+@pytest.mark.slow
 def test_created_imported_deleted_created_and_imported_it_is_the_same_live_restarted_replayed_and_made_anew(
     tmp_path: Path,
 ) -> None:
@@ -248,7 +265,8 @@ def _is_somewhere(folder: Path, value: bytes) -> bool:
     return False
 
 
-def test_after_blanking_the_store_is_the_same_live_restarted_replayed_and_made_anew(folder: Path) -> None:
+@pytest.mark.parametrize("rounds", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_after_blanking_the_store_is_the_same_live_restarted_replayed_and_made_anew(folder: Path, rounds: int) -> None:
     with Registry.open(folder) as registry:
         registry.create("A", id="1001")
         registry.create("B", id="2002")
@@ -261,7 +279,7 @@ def test_after_blanking_the_store_is_the_same_live_restarted_replayed_and_made_a
         before, places = _everything(store), places_in(store)
     assert len(places) == 2 + 2 + 3
     assert _blank(folder) == (3 + 3) + (2 + 2)
-    for _ in range(2):
+    for _ in range(rounds):
         with open_store(folder) as store:
             assert _everything(store) == before
         assert replay(folder).copies == len(places)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -181,8 +181,3 @@ def _counts(name: str, sums: _Sums) -> EventCounts:
         bots=sums.bots,
         tools=sums.tools,
     )
-
-
-def as_json(answer: Any) -> bytes:
-    """The fixed machine-readable form of an answer."""
-    return msgspec.json.encode(answer)

@@ -195,14 +195,14 @@ def _explain(actions: Actions, event_name: str, hashes: bool, details: bool, is_
         if is_chosen:
             first = [int(action) for (action,) in actions.rows("action_of_chosen", PACKAGE)]
             found = [*first, *(action for action in found if action not in first)]
-    actions.need("shown")
+    members: list[dict[str, Any]] = []
     if found:
         actions.put("shown", "shown_of_action", PACKAGE, action=found[0])
-    copies = _copies(actions)
-    action_id = max((str(copy["event_id"]) for copy in copies if copy["class"] != 2), default="")
+        members = _copies(actions)
+    action_id = max((str(copy["event_id"]) for copy in members if copy["class"] != 2), default="")
+    n_of_action = actions.count("shown")
     actions.put("shown", "shown_of_left_out", PACKAGE, any_event_id=int(not found), event_id=action_id or "\0")
-    members = copies
-    copies = _copies(actions)
+    copies = members if actions.count("shown") == n_of_action else _copies(actions)
     kept = next((copy for copy in copies if copy["verdict"] == Verdict.KEPT), copies[0])
     value, currency, amended = kept["value_e4"], kept["currency"], False
     if found and actions.count("originals"):

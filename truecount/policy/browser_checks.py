@@ -11,8 +11,9 @@ from truecount.policy.hit_columns import Column, HitColumns, columns_of, values
 from truecount.policy.hits import SORT_OF, Sort
 from truecount.policy.memo import Memo
 from truecount.policy.permissions import refusal_of, restricts
-from truecount.policy.scrub import has_at, scrub_text
+from truecount.policy.scrub import scrub_text
 from truecount.policy.slices import SEPARATOR
+from truecount.policy.spelling import has_at
 from truecount.vocabulary import FUTURE_LIMIT_S, MAX_EVENT_AGE_S, Mark, Reason
 
 MAX_EVENT_NAME: Final = 100

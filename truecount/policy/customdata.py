@@ -10,7 +10,8 @@ import msgspec
 
 from truecount.policy.memo import Memo
 from truecount.policy.money import value_e4_of
-from truecount.policy.scrub import placed, scrub_id, scrub_node, scrub_text, scrub_value, suspicious
+from truecount.policy.scrub import placed, scrub_id, scrub_node, scrub_text, scrub_value
+from truecount.policy.spelling import suspicious
 
 UNSTORABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 """NUL and lone surrogates: no text that a store keeps."""

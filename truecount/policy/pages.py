@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 
 from truecount.policy.calm import restless
 from truecount.policy.memo import Memo
-from truecount.policy.scrub import has_at, scrub_url, without_click_ids
+from truecount.policy.scrub import scrub_url, without_click_ids
 from truecount.policy.slices import SEPARATOR
+from truecount.policy.spelling import has_at
 from truecount.policy.urls import NOWHERE, Landing, landing_of, strip_appendix
 
 _scrubbed: Final = Memo(scrub_url, most=4096, longest=256)

@@ -13,17 +13,16 @@ Everything is searched as it stands and, where it is escaped (percent signs, rep
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import re
-import unicodedata
 from typing import Any, Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import msgspec
 
 from truecount.policy.cards import is_card, without_cards
 from truecount.policy.memo import Memo
+from truecount.policy.spelling import decoded, folded, has_at, suspicious
 
 EMAIL: Final = "email"
 PHONE: Final = "phone"
@@ -44,37 +43,6 @@ ID_KEYS: Final = frozenset((
     "utm_id", "lead_id", "subscription_id", "gad_campaignid", "_ga", "_gl", "cid", "pid", "ts", *CLICK_IDS,
 ))  # fmt: skip
 """Names whose values are ids: spared the number patterns."""
-
-_INVISIBLE: Final = (
-    "\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
-    "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
-)
-"""Characters that nobody sees; all but white space."""
-_DASHES: Final = "\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
-_SPACES: Final = "\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
-_LOOKALIKES: Final = {
-    "\uff20": "@", "\ufe6b": "@", "\uff0e": ".", "\u3002": ".", "\uff61": ".",
-    "\uff08": "(", "\uff09": ")", "\uff0f": "/", "\uff0b": "+",
-}  # fmt: skip
-_odd: Final = re.compile(rf"([{_INVISIBLE}]+)|([{_DASHES}])|([{_SPACES}])|([{''.join(_LOOKALIKES)}])|([^\W\D0-9])")
-_GAPS: Final = f"-. ()/+\t\n\r{_DASHES}{_SPACES}{_INVISIBLE}{''.join(_LOOKALIKES)}"
-_ENTITY: Final = r"&(?:amp;?)*+(?:#|commat)"
-# @ itself, the full-width forms, and what makes up escapes in turn: u, the backslash, digits, &, and halves of escapes.
-_ENCODED_AT: Final = r"%(?:25)*+(?:40|[Ee][Ff]|[Uu]|[57]5|5[Cc]|3[0-9]|26(?:[%#]|commat|amp)|%|[0-9A-Fa-f]%)"
-_NEXT: Final = r"(?:(?:25)*[89AaBb][0-9A-Fa-f])"
-_ENCODED_GAP: Final = (
-    rf"(?:[{_GAPS}]|%(?:25)*(?:2[089BbDdEeFf]|[01][0-9A-Fa-f]|[Cc]2%{_NEXT}?|[Ee][23]%(?:{_NEXT}%{_NEXT})?))"
-)
-_entity: Final = re.compile(_ENTITY).search
-_encoded_at: Final = re.compile(_ENCODED_AT).search
-_encoded: Final = re.compile(
-    rf"{_ENCODED_AT}|%(?:25)*[DdFf][9BbFf0]|%(?:25)*[Ee][01Aa]%|[0-9](?:{_ENCODED_GAP}{{0,3}}[0-9]){{6}}"
-).search
-# At least 7 characters of a number: a first look in one class, which lets nearly all texts through at once.
-_numbers: Final = re.compile(r"[0-9][-. ()/+0-9\x00-\x1f\x7f]{6}").search
-_numbers_not_ascii: Final = re.compile(rf"\d[{_GAPS}\d]{{6}}").search
-_seven_digits: Final = re.compile(rf"\d(?:[{_GAPS}]*+\d){{6}}").search
-_json_gaps: Final = re.compile(r"\\[bfnrt/]").sub
 
 # E-mail. Each run of local characters is tried once (look-behind, possessive), so a hostile text costs linear time.
 _LOCAL: Final = r"\w.!#$*+^`{|}~'-"
@@ -133,14 +101,7 @@ _words: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])").findall
 _phone_shaped: Final = re.compile(rf"\s*\+?(?:{_S}{{0,3}}\d){{7,15}}{_S}{{0,2}}\s*").fullmatch
 
 _html_at: Final = re.compile(r"&(?:amp;?)*+(?:#0*+(?:64|65312)|#[xX]0*+(?:40|[fF][fF]20)|commat);?")
-_escapes: Final = re.compile(
-    r"%[uU]([0-9a-fA-F]{4})|(?<!\\)\\++u([0-9a-fA-F]{4})"
-    r"|&(?:amp;?)*+(?:#0*+(?:([0-9]{1,5});|([0-9]{2}))|#[xX]0*+(?:([0-9a-fA-F]{1,4});|(40))|commat;?)"
-)
-_many_times: Final = re.compile(r"%(?:25)+").sub
-_ROUNDS: Final = 8
-UNSETTLED: Final = "@unsettled.invalid"
-"""End of what stands for a text whose escapes never end."""
+_json_gaps: Final = re.compile(r"\\[bfnrt/]").sub
 
 
 def scrub_url(url: str) -> tuple[str, tuple[str, ...]]:
@@ -204,7 +165,7 @@ def scrub_id(text: str) -> tuple[str, tuple[str, ...]]:
     """
     if not has_at(text):
         return text, ()
-    clean, n = _EMAIL.subn(_hash_of, _folded(text))
+    clean, n = _EMAIL.subn(_hash_of, folded(text))
     if not n:
         clean = text
     plain = decoded(clean)
@@ -263,31 +224,6 @@ def scrub_node(value: Any, key: str = "", spared: frozenset[str] = ID_KEYS) -> t
 def placed(field: str, found: tuple[str, ...]) -> tuple[str, ...]:
     """Put a field's name before what `scrub_json` told: ("note:phone",) of custom_data is custom_data.note:phone."""
     return tuple(field + one if one.startswith(":") else f"{field}.{one}" for one in found)
-
-
-def has_at(text: str) -> bool:
-    """Whether a sign of an @, in any spelling, stands in a text."""
-    if "@" in text or ("\\" in text and "\\u" in text) or ("&" in text and _entity(text)):
-        return True
-    if "%" in text and _encoded_at(text):
-        return True
-    return not text.isascii() and ("\uff20" in text or "\ufe6b" in text)
-
-
-def suspicious(text: str) -> bool:
-    """Whether a text needs a closer look: False means that no scrubbing would change it.
-
-    A sign of an @, or seven digits with nothing but what separates the digits of a number between them.
-    """
-    if "@" in text or ("\\" in text and "\\u" in text) or ("&" in text and _entity(text)):
-        return True
-    if "%" in text and _encoded(text):
-        return True
-    if text.isascii():
-        return _numbers(text) is not None and _seven_digits(text) is not None
-    if "\uff20" in text or "\ufe6b" in text:
-        return True
-    return _numbers_not_ascii(text) is not None and _seven_digits(text) is not None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -379,9 +315,9 @@ def _scrub_part(key: str, part: str, found: set[str]) -> str:
 def _taken(text: str, found: set[str]) -> str:
     """As `_take`, for a text with odd characters too; the very text where nothing is found."""
     before = len(found)
-    folded = _folded(text)
-    clean = _take(folded, found)
-    return clean if len(found) > before or folded is text else text
+    plain = folded(text)
+    clean = _take(plain, found)
+    return clean if len(found) > before or plain is text else text
 
 
 def _take(text: str, found: set[str]) -> str:
@@ -410,66 +346,6 @@ def _hash_of(match: re.Match[str]) -> str:
     # Not the hash that `em` keeps: an id stays where consent is denied, and must lead to no other copy's person.
     address = match[0].strip().lower()
     return hashlib.sha256(b"id\n" + address.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _char(match: re.Match[str]) -> str:
-    js, json, decimal, short, hexadecimal, at = match.groups()
-    number = decimal or short
-    point = int(number) if number else int(js or json or hexadecimal or at or "40", 16)
-    return "\ufffd" if 0xD800 <= point < 0xE000 else chr(point)
-
-
-def _plain_char(match: re.Match[str]) -> str:
-    odd = match[0]
-    match match.lastindex:
-        case 1:
-            return ""
-        case 2:
-            return "-"
-        case 3:
-            return " "
-        case 4:
-            return _LOOKALIKES[odd]
-    return str(unicodedata.decimal(odd))
-
-
-def _folded(text: str) -> str:
-    """Digits, dashes, spaces and @ of all scripts as those of ASCII, nothing that can't be seen, letters without marks.
-
-    Vowel signs and accents that are characters of their own are no letters to a pattern, and would end an address.
-    """
-    if text.isascii():
-        return text if text.isprintable() else _odd.sub(_plain_char, text)
-    return _odd.sub(_plain_char, _marks().sub("", text))
-
-
-@functools.cache
-def _marks() -> re.Pattern[str]:
-    """Combining marks of the scripts in use."""
-    places = (*range(0x300, 0x10000), *range(0x11000, 0x12000), *range(0x1E000, 0x1F000), *range(0xE0100, 0xE01F0))
-    marks = [code for code in places if unicodedata.category(chr(code)) in ("Mn", "Mc", "Me")]
-    return re.compile(f"[{''.join(map(chr, marks))}]+")
-
-
-def decoded(text: str) -> str:
-    """Undo percent, JSON and HTML escapes, and fold, until nothing changes.
-
-    Text that has not settled after some rounds hides something on purpose. It is answered as an e-mail address, so
-    that whatever looks for one takes all of it, and two such ids stay two.
-    """
-    start = text
-    for _ in range(_ROUNDS):
-        plain = _folded(text)
-        if "%" in plain:
-            plain = _many_times("%", plain)
-        if "\\u" in plain or "%u" in plain or "%U" in plain or "&" in plain:
-            plain = _escapes.sub(_char, plain)
-        if "%" in plain:
-            plain = unquote(plain, errors="replace")
-        if plain == text:
-            return text
-        text = plain
-    return hashlib.sha256(start.encode("utf-8", "surrogatepass")).hexdigest() + UNSETTLED
 
 
 def _scrub_node(key: str, value: Any, spared: frozenset[str], found: dict[str, None], path: str) -> Any:

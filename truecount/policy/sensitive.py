@@ -19,7 +19,8 @@ from urllib.parse import quote
 import msgspec
 
 from truecount.policy.hit_columns import HitColumns
-from truecount.policy.scrub import UNSETTLED, decoded, url_parts
+from truecount.policy.scrub import url_parts
+from truecount.policy.spelling import UNSETTLED, decoded
 from truecount.policy.slices import SEPARATOR, Slice
 
 WORD: Final = "word"

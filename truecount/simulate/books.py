@@ -6,7 +6,6 @@ two numbers. Nothing here compares ids, times or keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -75,10 +74,6 @@ class Books:
         if deed.order:
             self.orders += 1
             self.order_value += deed.value or 0
-
-    def add_all(self, deeds: Iterable[Deed]) -> None:
-        for deed in deeds:
-            self.add(deed)
 
 
 def money(paise: int) -> str:

@@ -78,21 +78,24 @@ def comparable(diagnosis: Diagnosis) -> list[dict[str, Any]]:
     return found  # type: ignore[no-any-return]
 
 
-def test_findings_are_those_of_a_plain_count(store: Store, shop: Stream) -> None:
+@pytest.fixture(scope="module")
+def whole(store: Store, shop: Stream) -> Diagnosis:
+    """What is found of all of it, loaded as it came."""
     _empty(store)
     shop.load(store)
-    diagnosis = shop.diagnosis(store, UNTIL_US)
+    return shop.diagnosis(store, UNTIL_US)
+
+
+def test_findings_are_those_of_a_plain_count(shop: Stream, whole: Diagnosis) -> None:
     rows = [row for row in shop.rows() if shop.dataset.settings.count_tests or not row.copy.marks & 1]
     world = World(rows, shop.refused, START_US + UNTIL_US)
     for check, expected in EXPECTED.items():
-        assert told_by(diagnosis, check) == expected(world), check
-    assert len({finding.check for finding in diagnosis.findings}) >= 9
+        assert told_by(whole, check) == expected(world), check
+    assert len({finding.check for finding in whole.findings}) >= 9
 
 
-def test_order_of_loading_and_borders_of_batches_change_nothing(store: Store, shop: Stream) -> None:
-    _empty(store)
-    shop.load(store)
-    first = comparable(shop.diagnosis(store, UNTIL_US))
+def test_order_of_loading_and_borders_of_batches_change_nothing(store: Store, shop: Stream, whole: Diagnosis) -> None:
+    first = comparable(whole)
     _empty(store)
     rows = shop.rows(batch=7)
     Random(0).shuffle(rows)

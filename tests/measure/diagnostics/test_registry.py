@@ -11,9 +11,10 @@ import pytest
 
 from tests.resolve.loading import START_US
 from truecount.datasets import Dataset
-from truecount.measure.diagnostics.findings import COLUMNS_FIRST, parameters_of, statement_of, units_of
+from truecount.measure.diagnostics.findings import COLUMNS_FIRST, parameters_of, shared, statement_of
 from truecount.measure.diagnostics.registry import COLUMNS, PACKAGE, BrokenCheck, Check, check_of, checks
 from truecount.resolve.actions import Actions
+from truecount.resolve.definitions import complete
 from truecount.store.client import Store
 
 CLOCKS = re.compile(r"\b(now|now64|today|yesterday|currentTimestamp|UTCTimestamp|rand\w*|generateUUID\w*)\(", re.I)
@@ -42,14 +43,14 @@ def test_its_units_have_the_columns_that_are_read(store: Store, check: Check) ->
     dataset = Dataset(id="none", name="none", created_us=0)
     with Actions(store, dataset) as actions:
         actions.params |= parameters_of(START_US, START_US + 1, START_US + 1)
-        sql = f"describe ({units_of(check.units)}) SETTINGS {COLUMNS_FIRST}"
-        described = actions.ask(sql, quiet_from_us=START_US)
+        units = complete(f"with\n{shared()},\nunits as (\n{check.units}\n)\nselect * from units")
+        described = actions.ask(f"describe ({units}) SETTINGS {COLUMNS_FIRST}", quiet_from_us=START_US)
     assert tuple(str(row[0]) for row in described) == COLUMNS
 
 
 def test_no_statement_asks_a_clock_or_chance() -> None:
-    shared = [file.read_text() for file in files(PACKAGE).joinpath("sql").iterdir()]
-    for sql in [*shared, *(statement_of(check.units) for check in checks())]:
+    files_shared = [file.read_text() for file in files(PACKAGE).joinpath("sql").iterdir()]
+    for sql in [*files_shared, *(statement_of(check.units) for check in checks())]:
         assert not CLOCKS.search(sql)
 
 

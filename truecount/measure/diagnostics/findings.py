@@ -221,15 +221,11 @@ def parameters_of(since_us: int, until_us: int, asked_us: int) -> dict[str, Any]
 def statement_of(units: str) -> str:
     """The statement of a check: its units, and what found.sql makes of them."""
     rest = text_of("found", PACKAGE).removeprefix("with\n")
-    return complete(f"with\n{_shared()},\nunits as (\n{units}\n),\n{rest}")
+    return complete(f"with\n{shared()},\nunits as (\n{units}\n),\n{rest}")
 
 
-def units_of(units: str) -> str:
-    """The statement that gives the units themselves."""
-    return complete(f"with\n{_shared()},\nunits as (\n{units}\n)\nselect * from units")
-
-
-def _shared() -> str:
+def shared() -> str:
+    """What the units of all checks may read by name, as the beginning of a WITH."""
     return ",\n".join(f"{name} as (\n{text_of(name, PACKAGE)}\n)" for name in ("seen", "two_sided"))
 
 
@@ -246,7 +242,7 @@ def _rows(actions: Actions, check: Check, asked_us: int, limit_s: float) -> Iter
 
 
 def _turnover(actions: Actions, limit_s: float) -> Iterator[tuple[str, int]]:
-    sql = complete(f"with {_shared()}\n{text_of('turnover', PACKAGE)}")
+    sql = complete(f"with {shared()}\n{text_of('turnover', PACKAGE)}")
     for currency, value_e4 in _ask(actions, sql, limit_s):
         yield str(currency), int(value_e4)
 

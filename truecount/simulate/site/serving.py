@@ -10,9 +10,10 @@ from typing import Final
 
 import uvicorn
 
-from truecount.simulate.site.app import Site, application
+from truecount.simulate.site.app import application
 from truecount.simulate.site.reports import Outbox
 from truecount.simulate.site.till import Till
+from truecount.simulate.site.view import Site
 
 SHOP: Final = "brewbeans.localhost"
 PAY: Final = "beanpay.localhost"
