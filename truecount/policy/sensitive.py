@@ -20,8 +20,8 @@ import msgspec
 
 from truecount.policy.hit_columns import HitColumns
 from truecount.policy.scrub import url_parts
-from truecount.policy.spelling import UNSETTLED, decoded
 from truecount.policy.slices import SEPARATOR, Slice
+from truecount.policy.spelling import UNSETTLED, decoded
 
 WORD: Final = "word"
 """Kind of what is taken: "url:word"."""
