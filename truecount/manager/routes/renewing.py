@@ -55,7 +55,7 @@ class Told:
         return "".join(template.blocks["live"](template.new_context(names))).strip()
 
 
-@get("/d/{dataset:str}/stream", who=Who.USER)
+@get("/d/{dataset:str}/stream", who=Who.USER, by_session=True)
 async def stream(
     request: Asked,
     dataset: FromPath[str],
