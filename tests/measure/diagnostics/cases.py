@@ -17,6 +17,7 @@ class Case(NamedTuple):
     subjects: set[tuple[str, ...]]
     """What findings there are, of whatever state; none for a near miss."""
     count_tests: bool = True
+    sensitive_words: tuple[str, ...] = ()
 
 
 def both(stream: Stream, at_us: int, event_id: str, value: str = "100.00", currency: str = "INR") -> None:
@@ -330,6 +331,7 @@ CASES = [
         },
     ),
     Case("contact-data-sent", "numbers that are none, hashes", no_contact_data, set()),
+    Case("contact-data-sent", "the dataset's own words", no_contact_data, set(), sensitive_words=("arabica",)),
     Case("clock-skew", "ahead, behind, refused, no time", clocks_off, {("server",), ("browser",)}),
     Case("clock-skew", "a minute, an hour, batches of days ago", clocks_nearly_right, set()),
     Case("test-traffic", "tests among sales", tests_among_sales, {("Purchase",)}),

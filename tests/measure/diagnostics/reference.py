@@ -292,7 +292,8 @@ def contact_data_sent(world: World) -> dict[Subject, Told]:
     copies = counted(world.copies)
 
     def fields(copy: Copy) -> set[str]:
-        return set(copy.removed or ()) | ({"user_data:unhashed"} if "unhashed" in (copy.notes or ()) else set())
+        taken = {one for one in copy.removed or () if not one.endswith(":word")}
+        return taken | ({"user_data:unhashed"} if "unhashed" in (copy.notes or ()) else set())
 
     found: dict[Subject, Told] = {}
     for source, what in {(copy.source, what) for copy in copies for what in fields(copy)}:

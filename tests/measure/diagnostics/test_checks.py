@@ -35,7 +35,7 @@ def streams(store: Store) -> Iterator[dict[str, Stream]]:
     """The streams of all cases, each in a dataset of its own."""
     streams = {}
     for number, case in enumerate(CASES):
-        stream = Stream(f"case{number}", count_tests=case.count_tests)
+        stream = Stream(f"case{number}", count_tests=case.count_tests, sensitive_words=case.sensitive_words)
         case.stream(stream)
         stream.load(store)
         streams[NAMES[number]] = stream
