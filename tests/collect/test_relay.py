@@ -139,4 +139,7 @@ def test_without_a_manager_the_relay_says_503_in_words_and_events_are_still_coll
             answer = door.ask("GET", "/")
             assert answer.status == 503
             assert b"manager" in answer.body
+            page = door.ask("GET", "/d/77", headers={"Accept": "text/html,*/*"})
+            assert page.status == 503 and page.headers["content-type"] == "text/html; charset=utf-8"
+            assert b"the manager is starting or away" in page.body and b'http-equiv="refresh"' in page.body
             assert door.hit().refused is None

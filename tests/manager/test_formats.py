@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -93,9 +94,16 @@ def test_an_hour_that_comes_twice_carries_its_offset() -> None:
         ("2026-11-24T09:21:59Z", "41 s ago"),
         ("2026-11-24T09:22:41Z", "0 s ago"),
         ("2026-11-24T09:00:00Z", "22 min ago"),
+        ("2026-11-24T09:20:41Z", "119 s ago"),
+        ("2026-11-24T09:20:40Z", "2 min ago"),
+        ("2026-11-24T07:22:41Z", "119 min ago"),
+        ("2026-11-24T07:22:40Z", "2 h ago"),
         ("2026-11-24T00:22:40Z", "9 h ago"),
+        ("2026-11-23T09:22:41Z", "23 h ago"),
         ("2026-11-22T00:22:40Z", "on 22 Nov"),
     ],
 )
 def test_freshness_is_told_in_words(iso: str, text: str) -> None:
-    assert Formats("en", now=NOW).ago(iso) == text
+    told = Formats("en", now=NOW).ago(iso)
+    assert re.sub("<[^>]*>", "", told) == text
+    assert ("data-age" in told) == told.endswith("ago"), "what is told by its age goes on in an open page"

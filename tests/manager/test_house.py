@@ -24,7 +24,7 @@ from truecount.collect.server import EVENTS_PATH
 from truecount.manager import boxes, openapi, static_files
 from truecount.manager.app import check_everyone_said_who
 from truecount.manager.boxes import Box, ask
-from truecount.manager.canary import Canary
+from truecount.manager.canary import FULL, Canary
 from truecount.manager.pages import Frame, environment, frame_of, visible
 from truecount.manager.shared import Asked
 from truecount.manager.who import Who
@@ -302,8 +302,10 @@ def test_the_canary_stands_on_every_page_while_one_flies(house: House, owner: Vi
     owner.get("/frame")
     assert "Canary" not in drawn(None)
     text = drawn(Canary(24.4, {"browser": 0.31, "server": 0.2}))
-    assert "Browser door 0.3 s, server door 0.2 s" in text and 'data-age="24"' in text and "late" not in text
+    assert "Browser door 0.3 s, server door 0.2 s" in text and 'data-age="24"' in text and '"state late"' not in text
+    assert "Nothing can be stored" not in text
     assert '"state late"' in drawn(Canary(200, {"browser": 0.3}))
+    assert "Nothing can be stored" in drawn(Canary(24.4, {"browser": 0.31}, {"server": FULL}))
 
 
 # Static files

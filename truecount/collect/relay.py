@@ -24,6 +24,15 @@ ANSWER_S: Final = 120.0
 """Longest silence of the manager: a heavy report may take its time."""
 HIGH_WATER: Final = 256 * 1024
 
+AWAY_PAGE: Final = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><meta http-equiv="refresh" content="3">
+<title>In a moment · Truecount</title></head><body><main><h1>In a moment</h1><p>503: {words}.</p>
+<p>This page asks again every 3 seconds. If it stays so, look at what <code>truecount serve</code> said last.</p>
+</main></body></html>
+"""
+"""For a browser that asks for a page while the manager starts again."""
+
 HOP_BY_HOP: Final = frozenset(
     (
         b"connection",
@@ -200,7 +209,7 @@ class Relay:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._running >= MOST_AT_ONCE:
-            await self._away(send, "too many requests are under way: try again in a moment")
+            await self._away(scope, send, "too many requests are under way: try again in a moment")
             return
         self._running += 1
         try:
@@ -253,7 +262,8 @@ class Relay:
                 # Half an answer is out: only an abrupt end tells the client so.
                 scope["state"]["transport"].abort()
             else:
-                await self._away(send, "the manager is starting or away: try again in a moment (events are collected)")
+                words = "the manager is starting or away: try again in a moment (events are collected)"
+                await self._away(scope, send, words)
         finally:
             if pump is not None:
                 pump_done = pump.done()
@@ -290,10 +300,13 @@ class Relay:
             lines.append(b"transfer-encoding: chunked")
         return b"\r\n".join((*lines, b"", b""))
 
-    async def _away(self, send: Send, words: str) -> None:
-        text = f"503: {words}\n".encode()
+    async def _away(self, scope: Scope, send: Send, words: str) -> None:
+        is_page = scope["method"] == "GET" and any(
+            name == b"accept" and b"text/html" in value for name, value in scope["headers"]
+        )
+        text = (AWAY_PAGE.format(words=words) if is_page else f"503: {words}\n").encode()
         headers = [
-            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-type", b"text/html; charset=utf-8" if is_page else b"text/plain; charset=utf-8"),
             (b"content-length", b"%d" % len(text)),
             (b"retry-after", b"1"),
             (b"cache-control", b"no-store"),

@@ -39,6 +39,7 @@ LAST_LOOK_S: Final = 2.0
 """How long to wait between two looks, first and in the end: a store that is behind must not be asked all the time."""
 STARTING_S: Final = 0.25
 """How often to look whether the server is up."""
+FULL: Final = "the door answers 503: nothing can be stored"
 LATE_S: Final = 180.0
 """A canary older than this is late: one that got lost is no trouble yet."""
 _MOST_BYTES: Final = 65_536
@@ -57,6 +58,11 @@ class Canary(msgspec.Struct, frozen=True):
     @property
     def is_late(self) -> bool:
         return self.age_s > LATE_S
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether a door cannot store: the disk is full, or nearly, or too slow for what comes."""
+        return FULL in self.trouble.values()
 
 
 class Flown(NamedTuple):
@@ -214,7 +220,7 @@ class Way:
             status, head = await _ask(state.url, "POST", f"/v26.0/{self._secret}/events", headers, body)
             refused = ""
         if status == 503:
-            raise Lost("the door answers 503: nothing can be stored")
+            raise Lost(FULL)
         if status != 200 or refused:
             raise Lost(f"the door refused it ({refused or status})")
 

@@ -75,6 +75,7 @@ TITLES: Final = {
     413: "This is too large",
     503: "Not available at the moment",
     504: "This took too long",
+    507: "The disk is full",
 }
 
 
@@ -104,7 +105,7 @@ def status_of(error: Exception) -> tuple[int, str]:
         case StoreError():
             return 503, in_words(error)
         case LogFull():
-            return 507, str(error)
+            return 507, f"{error}. Nothing was changed. Make room there: `truecount doctor` tells how much is free."
         case LogError() | UsersError():
             return 503, str(error)
         case _:

@@ -134,15 +134,20 @@ class Formats:
         return f"{self.day(since)} to {self.day(final.astimezone(UTC).isoformat())}"
 
     def ago(self, iso: str) -> str:
-        """How long ago, for freshness alone: "41 s ago", and the day where it is more than one."""
-        seconds = max((self.now - self.local(iso)).total_seconds(), 0)
-        if seconds < 60:
-            return f"{int(seconds)} s ago"
-        if seconds < 3600:
-            return f"{int(seconds // 60)} min ago"
-        if seconds < 86_400:
-            return f"{int(seconds // 3600)} h ago"
-        return f"on {self.day(iso)}"
+        """How long ago, for freshness alone: "41 s ago", and the day where it is more than one.
+
+        The server's clock decides; a page that stays open goes on from there by itself (truecount.js, the same words).
+        """
+        seconds = int(max((self.now - self.local(iso)).total_seconds(), 0))
+        if seconds >= 86_400:
+            return f"on {self.day(iso)}"
+        if seconds < 120:
+            words = f"{seconds} s"
+        elif seconds < 7200:
+            words = f"{seconds // 60} min"
+        else:
+            words = f"{seconds // 3600} h"
+        return Markup('<span class="n" data-age="{}">{}</span> ago').format(seconds, words)
 
     def duration(self, seconds: float) -> str:
         """A gap: "0.4 s", "41 s", "16 min", "2 h", "3 days"."""

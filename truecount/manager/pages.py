@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Response
+from markupsafe import Markup, escape
 
 from truecount.datasets import Dataset
 from truecount.manager import static_files
@@ -62,9 +63,17 @@ class Frame(msgspec.Struct):
     """None while no canary flies: nothing is shown of one."""
 
 
+_CODE: Final = re.compile("`([^`]*)`")
+
+
 def visible(text: object) -> str:
     """A text of a stranger with nothing in it that turns or hides what stands beside: such characters are written."""
     return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
+
+
+def coded(text: object) -> Markup:
+    """A sentence of ours: what stands in `backticks` is drawn as code. Everything in it is escaped."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
 
 
 def spaced(id: str) -> str:
@@ -82,7 +91,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(visible=visible, spaced=spaced)
+    made.filters.update(visible=visible, spaced=spaced, coded=coded)
     made.globals.update(static=static_files.address, at=dataset_path)
     made.globals.update(at_test=test_path, explain_path=explain_path, rules=RULE_NAMES, marks=MARKS)
     made.globals["p"] = made.get_template("parts.j2").module

@@ -9,23 +9,32 @@ from playwright.sync_api import Page
 FOCUS = """() => {
   const e = document.activeElement, style = getComputedStyle(e), box = e.getBoundingClientRect();
   const bar = e.querySelector('.hitbox'), ring = bar ? getComputedStyle(bar) : null;
-  const at = (x, y) => { const top = document.elementFromPoint(x, y); return top && (e.contains(top) || top.contains(e) || top.closest('label')?.control === e); };
-  const points = (from, to, end) => { const a = Math.max(from, 0) + 2, b = Math.min(to, end) - 2; return [a, (a + b) / 2, b]; };
-  const xs = points(box.left, box.right, innerWidth), ys = points(box.top, box.bottom, innerHeight);
+  const mine = top => top && (e.contains(top) || top.contains(e) || top.closest('label')?.control === e);
+  const inside = (from, to, end) => {
+    const a = Math.max(from, 0) + 2, b = Math.min(to, end) - 2;
+    return [a, (a + b) / 2, b];
+  };
+  const xs = inside(box.left, box.right, innerWidth), ys = inside(box.top, box.bottom, innerHeight);
   const again = e.hasAttribute('data-walked');
   if (e !== document.body) e.setAttribute('data-walked', '');
+  const text = e.textContent.trim().replace(/\\s+/g, ' ');
   return {
-    again, tag: e.tagName.toLowerCase(),
-    name: e.getAttribute('aria-label') || e.labels?.[0]?.textContent.trim() || e.textContent.trim().replace(/\\s+/g, ' ') || e.id,
-    ring: ring ? ring.stroke !== 'none' && parseFloat(ring.strokeWidth) >= 2 : style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2,
-    seen: ys.some(y => xs.some(x => at(x, y))),
+    again,
+    tag: e.tagName.toLowerCase(),
+    name: e.getAttribute('aria-label') || e.labels?.[0]?.textContent.trim() || text || e.id,
+    ring: ring
+      ? ring.stroke !== 'none' && parseFloat(ring.strokeWidth) >= 2
+      : style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2,
+    seen: ys.some(y => xs.some(x => mine(document.elementFromPoint(x, y)))),
   };
 }"""
+"""What has the focus; whether it has a ring (a bar: about its column), and a point that nothing covers."""
 
 
 class Keys:
-    """The keyboard on a page. Each step that moves the focus asserts that one sees where it went: that there is a ring of
-    two pixels or more, and that nothing lies over all of the element."""
+    """The keyboard on a page. Each step that moves the focus asserts that one sees where it went: there is a ring of two
+    pixels or more, and nothing lies over all of the element.
+    """
 
     def __init__(self, page: Page) -> None:
         self.page = page

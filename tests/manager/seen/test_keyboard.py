@@ -1,4 +1,4 @@
-"""From the link of the first run to why a sale was counted once, with the keyboard alone; and every page walked through."""
+"""From the link of the first run to why a sale was counted once, with the keyboard alone; a walk through each page."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
   if (!live || !stream || !window.EventSource) return;
   const MOST_ROWS = 500, MOST_HELD = 500, WIDE = matchMedia('(min-width: 70.01rem)');
   const state = $('[data-live-state]'), count = $('[data-live-count]'), pause = $('[data-pause]'), say = $('#say');
-  const flood = $('[data-flood-line]'), missed = $('[data-missed-line]'), none = $('[data-none]');
+  const flood = $('[data-flood-line]'), missed = $('[data-missed-line]'), none = $('[data-none]'), late = $('#late');
   let last = stream.dataset.after, source, paused = false, over = false, calm = 0, fresh = 0, merged = 0;
   const held = new Map();  // id -> the newest element of a row that waits while paused
   let heldMore = 0;
@@ -49,13 +49,14 @@
     for (const name of ['code', 'event', 'door', 'page']) { const v = new URLSearchParams(location.search).get(name); if (v) address.searchParams.set(name, v); }
     if (last) address.searchParams.set('after', last);
     source = new EventSource(address);
-    source.onopen = () => { if (!paused) show('Live'); };
+    source.onopen = () => { if (!paused) show('Live'); late.hidden = true; };
     source.addEventListener('rows', e => { if (e.lastEventId) last = e.lastEventId; take(e.data); });
     source.addEventListener('end', e => { over = true; source.close(); show('Ended', ' off'); missed.hidden = false; missed.textContent = e.data; });
     // The browser comes back by itself, with the last id; where the answer was no stream, this does.
     source.onerror = () => {
       if (over) return;
       show('Connecting again', ' late');
+      late.hidden = false;
       if (source.readyState === EventSource.CLOSED) { source.close(); setTimeout(listen, 3000); }
     };
   }

@@ -37,6 +37,10 @@
     const part = e.target;
     if (part.id === 'live' && (document.hidden || part.contains(document.activeElement) || $('details[open]', part))) e.preventDefault();
   });
+  // a part that cannot renew itself says so: its numbers are no longer those of now
+  const late = yes => { const box = $('#late'); if (box) box.hidden = !yes; };
+  for (const kind of ['sendError', 'responseError', 'timeout']) addEventListener('htmx:' + kind, e => { const status = e.detail.xhr?.status || 0; if (e.target.hasAttribute?.('hx-trigger') && (!status || status >= 500)) late(true); });
+  addEventListener('htmx:beforeSwap', e => { if (e.target.hasAttribute?.('hx-trigger') && e.detail.xhr.status < 400) late(false); });
   addEventListener('keydown', e => { if (e.key === 'Escape') $$('[data-menu][open]').forEach(m => { m.open = false; $('summary', m).focus(); }); });
 
   const val = c => { const t = c.dataset.v ?? c.textContent.trim(), n = parseFloat(t.replace(/[^\d.-]/g, '')); return /^[^\p{L}]*[\d-]/u.test(t) && !isNaN(n) ? n : t.toLowerCase(); };
@@ -124,6 +128,12 @@
     }
   });
 
-  // ages go on in place
-  setInterval(() => $$('[data-age]').forEach(t => { const n = t.dataset.age = +t.dataset.age + 1; t.textContent = n < 120 ? n + ' s' : n < 7200 ? Math.floor(n / 60) + ' min' : Math.floor(n / 3600) + ' h'; }), 1000);
+  // ages go on in place, by a clock that nobody can set: not by the number of ticks, which a page in the background loses
+  let looked = performance.now();
+  setInterval(() => {
+    const s = Math.floor((performance.now() - looked) / 1000);
+    if (s < 1) return;
+    looked += s * 1000;
+    $$('[data-age]').forEach(t => { const n = t.dataset.age = +t.dataset.age + s; t.textContent = n < 120 ? n + ' s' : n < 7200 ? Math.floor(n / 60) + ' min' : Math.floor(n / 3600) + ' h'; });
+  }, 1000);
 })();
