@@ -5,7 +5,7 @@ UV := .venv/bin/uv
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: demo test test-slow bench pixel lint types lock clean
+.PHONY: demo test test-slow bench screens pixel lint types lock clean
 
 demo: .venv/ready
 	$(PY) -m truecount demo $(DEMO)
@@ -18,6 +18,10 @@ test-slow: .venv/ready
 
 bench: .venv/ready
 	$(PY) -m benchmarks $(BENCH)
+
+# The pictures of README and docs, from a server with a shop's past. Needs Chromium; takes some minutes.
+screens: .venv/ready
+	$(PY) docs/screens.py
 
 # The browser script from its sources; needs Node. What it makes is committed, so that nobody else needs it.
 pixel:

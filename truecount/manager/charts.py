@@ -16,6 +16,8 @@ DOORS: Final = ("both", "server", "browser")
 """From the bottom up, always in this order."""
 LABELS: Final = 8
 """Labels under a chart at most."""
+LAST_LABEL: Final = 95.0
+"""Percent of the width behind which no label begins: it would run over the edge."""
 
 
 @dataclass
@@ -151,6 +153,8 @@ def _labels(edges: Sequence[int], formats: Formats, width: float) -> list[tuple[
     every = -(-len(places) // LABELS)
     texts = []
     for at in places[::every]:
+        if at * width > LAST_LABEL:
+            break
         moment = moments[at]
         clock = moment.strftime("%H:%M" if edges[1] - edges[0] >= 60_000 else "%H:%M:%S")
         text = (f"{moment.day} {moment:%b}" if every > 1 else f"{moment:%a} {moment.day}") if by_day else clock

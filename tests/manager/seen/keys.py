@@ -28,11 +28,11 @@ FOCUS = """() => {
     seen: ys.some(y => xs.some(x => mine(document.elementFromPoint(x, y)))),
   };
 }"""
-"""What has the focus; whether it has a ring (a bar: about its column), and a point that nothing covers."""
+"""What has the focus; whether it has a ring (a bar: about its column), and a point left uncovered."""
 
 
 class Keys:
-    """The keyboard on a page. Each step that moves the focus asserts that one sees where it went: there is a ring of two
+    """The keyboard on a page. Each step that moves the focus asserts that one sees where it went: a ring of two
     pixels or more, and nothing lies over all of the element.
     """
 

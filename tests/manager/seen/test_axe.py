@@ -69,6 +69,21 @@ def test_an_action_of_test_events_and_a_payload_that_is_tried_out(screen: Screen
         assert everywhere(page) == []
 
 
+@pytest.mark.parametrize("width", [320, 768, 1024, 1130, 1280, 1440, 1920])
+def test_nothing_in_a_row_of_test_events_is_cut_off(screen: Screen, seen: Seen, width: int) -> None:
+    page = screen.page
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"/d/{seen.shop.id}/test")
+    page.wait_for_selector("a.ev")
+    cut = page.evaluate("""() => {
+      const edge = document.querySelector('.stream').getBoundingClientRect().right;
+      const all = [...document.querySelectorAll('.stream .ev:not(.head) > *, .stream .duo > *')];
+      return all.filter(e => e.getBoundingClientRect().right > edge || e.scrollWidth > e.clientWidth + 1)
+        .map(e => e.className + ' ' + e.textContent).filter(text => !text.includes('WWW'));
+    }""")
+    assert cut == []
+
+
 def test_a_finding_that_is_muted(screen: Screen, seen: Seen) -> None:
     page = screen.page
     at = f"/d/{seen.shop.id}/diagnostics"

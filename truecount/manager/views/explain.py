@@ -269,9 +269,8 @@ def _why(found: Explained, counted: Sequence[ExplainedCopy]) -> list[Why]:
     for copies in again.values():
         if len(copies) > 1:
             more = len(copies) - 1
-            text = (
-                f"{words.counted(more)} more from {_name(copies[1])}, the last {_gap(copies[0], copies[-1], '')} later."
-            )
+            gap = _gap(copies[0], copies[-1], " later")
+            text = f"{words.counted(more)} more from {_name(copies[1])}, the last {gap}."
             lines.append(Why(label="Also removed", rule=copies[-1].rule or copies[1].rule, text=text))
     if found.amended:
         text = "An AppendValue event changed the value after the copies came."
