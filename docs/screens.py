@@ -32,6 +32,7 @@ COLOURS = 256
 RETRIED = "order-4004"
 """A sale of which there are three copies."""
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+PATIENCE_MS = 120_000
 TALL = {"overview": 1120, "explain": 820}
 """Pages that want more of the window, by what they show."""
 INDIA = {"locale": "en-IN"}
@@ -59,9 +60,11 @@ def main() -> None:
 
 
 def take_all(browser: Browser, system: System, shop: Shop) -> None:
+    """Every picture, from pages of one server."""
     wide = Screen(browser, system, viewport=WIDE, reduced_motion="reduce", **INDIA)
     wide.page.goto("/sign-in")
     page = wide.page
+    page.set_default_timeout(PATIENCE_MS)
     page.goto(first_link(system))
     page.evaluate("document.querySelectorAll('code').forEach(e => { e.textContent = '/srv/truecount'; })")
     take(page, "first-run")
@@ -74,6 +77,7 @@ def take_all(browser: Browser, system: System, shop: Shop) -> None:
     cookies: Any = wide.context.cookies()
     phone = Screen(browser, system, viewport=PHONE, reduced_motion="reduce", has_touch=True, is_mobile=True, **INDIA)
     phone.context.add_cookies(cookies)
+    phone.page.set_default_timeout(PATIENCE_MS)
     wait_until(lambda: system.get("/canary", {"Accept": "application/json"}).status == 200, "the canary")
     new = system.create("Second shop")
     at = f"/d/{shop.id}"
@@ -95,7 +99,7 @@ def take_all(browser: Browser, system: System, shop: Shop) -> None:
             if screen is wide:
                 screen.page.set_viewport_size({**WIDE, "height": TALL.get(name, WIDE["height"])})  # type: ignore[arg-type]
             screen.page.goto(path)
-            screen.page.wait_for_selector(ready, state="attached")
+            wait_until(lambda s=screen, r=ready: s.page.reload() and s.page.locator(r).count(), f"{name}: {ready}")
             screen.page.wait_for_timeout(400)
             for theme in ("light", "dark"):
                 if theme == "dark" and name not in ("overview", "test-events"):
@@ -144,12 +148,25 @@ def take(page: Page, name: str) -> None:
     """Write a picture of what the window shows."""
     file = FOLDER / f"{name}.png"
     page.screenshot(path=file)
-    image: Any = Image.open(file).convert("RGB")
-    common = sorted(image.getcolors(1 << 24), reverse=True)[:COLOURS]  # exactly these: the colour of a mark is a claim
-    palette = Image.new("P", (1, 1))
-    palette.putpalette([part for _, colour in common for part in colour])
-    image.quantize(palette=palette, dither=Image.Dither.NONE).save(file, optimize=True)
+    few_colours(Image.open(file).convert("RGB")).save(file, optimize=True)
     print(f"{file.relative_to(ROOT)}  {file.stat().st_size:,} bytes")
+
+
+def few_colours(image: Any) -> Any:
+    """The picture in a palette of COLOURS. Colours that are no grey come first, however small what has them is: here a
+    colour is a claim. What finds no place is drawn in the nearest that has one.
+    """
+    found = {colour: n for n, colour in image.getcolors(1 << 24)}
+    kept = sorted(found, key=lambda colour: found[colour] * (1 + max(colour) - min(colour)), reverse=True)[:COLOURS]
+    place = {colour: at for at, colour in enumerate(kept)}
+    for colour in found.keys() - place.keys():
+        place[colour] = min(
+            range(len(kept)), key=lambda at: sum((a - b) ** 2 for a, b in zip(colour, kept[at], strict=True))
+        )
+    drawn = Image.new("P", image.size)
+    drawn.putpalette([part for colour in kept for part in colour])
+    drawn.putdata([place[colour] for colour in image.getdata()])
+    return drawn
 
 
 if __name__ == "__main__":

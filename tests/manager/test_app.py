@@ -173,7 +173,7 @@ def test_settings_as_a_person_types_them_become_typed() -> None:
         (StoreDown("the engine is not up"), 503, "the engine is not up"),
         (QueryFailed("Code: 62. near 'jane@mail.example'", 62), 500, "refused the question (code 62)"),
         (QueryTooHeavy("Code: 241. 'jane@mail.example'", 241), 422, "too heavy for the engine (code 241)"),
-        (LogFull("the log's disk is full"), 507, "full"),
+        (LogFull("the log's disk is full"), 507, "the log's disk is full. Nothing was changed. Make room there"),
         (RuntimeError("jane@mail.example"), 500, "RuntimeError"),
     ],
     ids=["down", "refused", "heavy", "full", "fault"],

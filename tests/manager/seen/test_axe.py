@@ -84,6 +84,18 @@ def test_nothing_in_a_row_of_test_events_is_cut_off(screen: Screen, seen: Seen, 
     assert cut == []
 
 
+@pytest.mark.parametrize("width", [1130, 1280, 1440])
+def test_the_table_of_events_needs_no_scrolling_sideways(screen: Screen, seen: Seen, width: int) -> None:
+    page = screen.page
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"/d/{seen.shop.id}?since=24h")
+    page.wait_for_selector("[data-sortable] tbody tr")
+    beyond = "document.querySelector('[data-sortable]').parentElement"
+    assert page.evaluate(f"{beyond}.scrollWidth - {beyond}.clientWidth") <= 0
+    heights = page.evaluate("[...document.querySelectorAll('[data-sortable] tbody th a')].map(e => e.offsetHeight)")
+    assert heights.count(min(heights)) >= len(heights) - 1, "but for the wide one each name is on one line"
+
+
 def test_a_finding_that_is_muted(screen: Screen, seen: Seen) -> None:
     page = screen.page
     at = f"/d/{seen.shop.id}/diagnostics"
