@@ -47,6 +47,7 @@
     if (told || !from || document.hidden || !window.htmx) return;
     told = new EventSource(from);
     told.addEventListener('live', e => { heard = performance.now(); newest = e.data; late(false); renew(); });
+    told.addEventListener('error', () => { heard = -1e9; });
     told.addEventListener('end', () => { heard = -1e9; told.close(); });
   }
   const deafen = () => { told?.close(); told = null; newest = ''; heard = -1e9; };
