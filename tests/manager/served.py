@@ -45,8 +45,9 @@ class Guest:
 
 
 def words_of(page: str) -> str:
-    """What a page says in its main part, without markup, blanks made one."""
+    """What a page says in its main part, without markup, blanks made one; not what it says when the server is away."""
     main = page.partition("<main")[2].partition("</main>")[0].partition(">")[2]
+    main = re.sub(r'<p[^>]* id="late"[^>]* hidden>.*?</p>', "", main)
     return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", main)).split())
 
 
