@@ -94,10 +94,12 @@ def disk_full(page: Page, system: System, path: str) -> Iterator[None]:
 @contextmanager
 def session_over(page: Page, system: System, path: str) -> Iterator[None]:
     """The session of an open page that renews itself is over. Yields at the sign-in page."""
+    page.route("**/stream*", lambda route: route.abort())  # it would go on: nobody tells the server of the cookies
     page.goto(path)
     cookies = page.context.cookies()
     page.context.clear_cookies()
     page.wait_for_url("**/sign-in?next=*", timeout=MS)
+    page.unroute("**/stream*")
     yield
     page.context.add_cookies(cookies)  # type: ignore[arg-type]
 

@@ -46,7 +46,7 @@ def test_what_opens_on_a_page(screen: Screen, seen: Seen, path: str) -> None:
     assert everywhere(page) == []
     page.evaluate("document.querySelectorAll('main details').forEach(e => e.open = false)")
     page.click(".pick")
-    assert everywhere(page, ".side") == [], "what the menu covers is not judged meanwhile"
+    assert everywhere(page, ".picker") == [], "what the menu covers is not judged meanwhile"
     page.keyboard.press("Escape")
     assert not page.is_visible(".picker-in")
     page.keyboard.press("?")
