@@ -44,7 +44,7 @@ STATES: dict[str, tuple[Trouble, str]] = {
     "stream-cut": (states.stream_cut, "/test"),
     "server-away": (states.server_away, "?since=7d"),
     "session-over": (states.session_over, "?since=1h"),
-    "disk-full": (states.disk_full, "?since=7d"),
+    "disk-full": (states.disk_full, "/actions?event=Purchase"),
 }
 
 
@@ -111,6 +111,8 @@ def take_all(browser: Browser, system: System, shop: Shop) -> None:
     page.set_viewport_size(WIDE)  # type: ignore[arg-type]
     for name, (trouble, path) in STATES.items():
         with trouble(page, system, at + path):
+            if trouble is states.disk_full:
+                wait_until(lambda: page.reload() and page.is_visible("tbody tr"), "the rows")
             take(page, f"state-{name}")
         if name == "session-over":
             wide.context.clear_cookies()
