@@ -648,7 +648,7 @@ def test_the_page_opens_with_the_last_quarter_of_an_hour_and_goes_on_where_that_
     old = Copy(dataset="77", source="browser", received_us=now_us - 16 * 60_000_000, event_name="Old", event_id="o")
     twin = Copy(dataset="77", source="browser", received_us=now_us, event_name="Purchase", event_id="Purchase")
     load(clean, [*rows, Row("d1", 6, 0, old), Row("d1", 7, 0, twin)])
-    monkeypatch.setattr(clean, "loaded", lambda: {"d1": 7})
+    monkeypatch.setattr(Store, "loaded", lambda _: {"d1": 7})
     monkeypatch.setattr(house.manager.link, "store", lambda: clean)
     page = owner.get("/d/77/test")
     assert page.status_code == 200 and 'data-after="d1=7"' in page.text
