@@ -102,7 +102,7 @@ def test_the_order_of_loading_and_restarts_decide_nothing(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @orders
 def test_more_orders_of_loading_and_restarts_decide_nothing(
     shared_tables: Store, loads: list[int], rows: int, doors: list[str]
