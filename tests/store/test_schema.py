@@ -11,6 +11,8 @@ from truecount.store.schema import REBUILD, Migration, migrate, migrations
 
 from .helpers import Remote
 
+NEXT = migrations()[-1].number + 1
+
 
 def test_the_table_of_copies_has_the_fields_of_a_copy_in_their_order_and_then_its_offset(tables: Store) -> None:
     found = tables.query_rows(
@@ -31,7 +33,7 @@ def test_no_table_asks_the_clock_and_only_the_engine_and_the_cluster_are_templat
 def test_a_newer_migration_is_applied_to_a_store_as_it_is(new_tables: Store) -> None:
     remote = Remote(new_tables)
     new_tables.command("INSERT INTO settings (dataset) VALUES ('1001')")
-    known = [*migrations(), Migration(3, "next", "ALTER TABLE settings ADD COLUMN note String; SELECT 1;")]
+    known = [*migrations(), Migration(NEXT, "next", "ALTER TABLE settings ADD COLUMN note String; SELECT 1;")]
     assert migrate(remote.command, remote.rows, known) is False
     assert new_tables.query_rows("SELECT dataset, note FROM settings") == [("1001", "")]
     assert migrate(remote.command, remote.rows, known) is False
@@ -43,7 +45,7 @@ def test_a_migration_that_wants_it_makes_the_tables_anew(new_tables: Store) -> N
     new_tables.command("INSERT INTO batches (door, last_seq) VALUES ('d', 5)")
     known = [
         *migrations(),
-        Migration(3, "next", f"{REBUILD}\nCREATE TABLE IF NOT EXISTS more (a Int8) ENGINE = Memory"),
+        Migration(NEXT, "next", f"{REBUILD}\nCREATE TABLE IF NOT EXISTS more (a Int8) ENGINE = Memory"),
     ]
     assert migrate(remote.command, remote.rows, known) is True
     assert new_tables.query_rows("SELECT count() FROM settings") == [(0,)]
