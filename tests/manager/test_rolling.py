@@ -19,7 +19,7 @@ from truecount.manager.views.overview import Counts, counts, covered
 from truecount.rolled import keeping
 from truecount.rolled.basis import generation_of
 from truecount.store.client import Store
-from truecount.store.errors import StoreDown
+from truecount.store.errors import QueryFailed, StoreDown
 
 NOW_US = time.time_ns() // 1000
 SHOP = Dataset(id="shop", name="Shop", created_us=0)
@@ -212,17 +212,29 @@ def test_while_large_counts_are_added_up_the_page_says_how_far_it_is(
     assert shares == [0.4]
 
 
-def test_a_store_that_is_away_is_said_once_and_waited_for(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_store_that_is_away_is_waited_for_and_a_fault_is_said_once(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ROUND_S", 0.01)
     link = Link(store)
     rolling = Rolling(link, lambda: [SHOP], 1)  # type: ignore[arg-type]
     link.cut()
-    for _ in range(3):
-        with pytest.raises(StoreDown) as caught:
-            rolling.look()
-        rolling._say(caught.value)
-    assert capsys.readouterr().err.count("rolled-up counts wait") == 1
     with pytest.raises(StoreDown):
         rolling.of(SHOP, store)
+    rounds: list[None] = []
+
+    def faulty() -> None:
+        rounds.append(None)
+        raise StoreDown("away") if len(rounds) < 3 else QueryFailed("Code: 1. jane@mail.example", 1)
+
+    monkeypatch.setattr(rolling, "look", faulty)
+    rolling.start()
+    until = time.monotonic() + 30
+    while len(rounds) < 6 and time.monotonic() < until:
+        time.sleep(0.01)
+    rolling.stop()
+    assert len(rounds) >= 6
+    assert capsys.readouterr().err == "manager: rolled-up counts wait: QueryFailed\n"
 
 
 def test_the_thread_keeps_them_and_ends_when_it_is_told(store: Store) -> None:

@@ -20,7 +20,7 @@ from truecount.rolled.basis import forget, generation_of, is_ahead
 from truecount.rolled.keeping import build, forward
 from truecount.rolled.reading import Gone, Rolled
 from truecount.store.client import Store
-from truecount.store.errors import StoreError
+from truecount.store.errors import StoreDown, StoreError
 
 TOO_MANY: Final = 3_000_000
 """With more copies a page does not even try to count in full before they are added up."""
@@ -140,6 +140,8 @@ class Rolling:
                 self._said = ""
             except Stopping:
                 return
+            except StoreDown:
+                pass  # it is started again by itself, and who starts it says so
             except Exception as error:  # the store is away, the disk full: the next round tries again
                 self._say(error)
             self._wake.wait(ROUND_S)
