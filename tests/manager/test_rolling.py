@@ -14,12 +14,12 @@ from truecount.datasets import Dataset
 from truecount.manager import rolling as module
 from truecount.manager.boxes import box_of
 from truecount.manager.ranges import Period, period_of
-from truecount.manager.rolling import Building, Rolling
+from truecount.manager.rolling import Building, Rolling, TooMixed
 from truecount.manager.views.overview import Counts, counts, covered
 from truecount.rolled import keeping
 from truecount.rolled.basis import generation_of
 from truecount.store.client import Store
-from truecount.store.errors import QueryFailed, StoreDown
+from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreDown
 
 NOW_US = time.time_ns() // 1000
 SHOP = Dataset(id="shop", name="Shop", created_us=0)
@@ -132,6 +132,45 @@ def test_counts_that_come_forward_slowly_are_shown_as_they_are_with_their_time(
     assert sales_in(store, rolling) == 4
 
 
+def test_counts_that_cannot_come_forward_are_shown_with_their_age_and_no_page_tries_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rolling = rolling_of(store)
+    rolling.look()
+    load(store, rows_of(sale(4), door="d2"))
+    tries: list[None] = []
+
+    def failing(*_: object, **__: object) -> None:
+        tries.append(None)
+        raise QueryTooHeavy("Code: 241 'jane@mail.example'", 241)
+
+    monkeypatch.setattr(module, "forward", failing)
+    as_of_us = time.time_ns() // 1000
+    for _ in range(3):
+        assert sales_in(store, rolling) == 3
+        found = rolling.of(SHOP, store)
+        assert found and found[1] < as_of_us
+    assert len(tries) == 1
+    assert capsys.readouterr().err == "manager: rolled-up counts wait: QueryTooHeavy\n"
+    monkeypatch.undo()
+    rolling.look()
+    assert sales_in(store, rolling) == 4
+
+
+def test_too_many_copies_of_key_b_are_not_even_tried(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    rolling = rolling_of(store)
+    rolling.look()
+    load(store, rows_of([sold("browser", "", fbp="fb.1.2.3")], door="d2"))
+    monkeypatch.setattr(module, "MOST_OF_KEY_B", 3)
+    monkeypatch.setitem(keeping.forward.__kwdefaults__, "most_of_key_b", 3)
+    assert sales_in(store, rolling) == 3  # as they were, for this once
+    rolling.look()
+    with pytest.raises(TooMixed) as caught:
+        rolling.of(SHOP, store)
+    box = box_of(caught.value)
+    assert box.state == "heavy" and box.problem and "event id" in box.problem
+
+
 def test_other_settings_are_other_counts_and_the_old_ones_go(store: Store) -> None:
     rolling = rolling_of(store)
     rolling.look()
@@ -146,7 +185,7 @@ def test_what_is_too_much_to_go_forward_is_built_anew(store: Store, monkeypatch:
     rolling.look()
     before = generation_of(store, SHOP)
     load(store, rows_of([*sale(3), *sale(4)], door="d2"))
-    monkeypatch.setattr(keeping.forward, "__kwdefaults__", {"most_touched": 3})
+    monkeypatch.setitem(keeping.forward.__kwdefaults__, "most_touched", 3)
     assert sales_in(store, rolling) == 3  # as it was, until the new ones are there
     rolling.look()
     after = generation_of(store, SHOP)

@@ -22,7 +22,7 @@ from truecount.measure.events import events, totals_of
 from truecount.resolve.actions import Moment
 from truecount.rolled import keeping
 from truecount.rolled.basis import MINUTE_MS, QUARTER_MS, Generation, generation_of
-from truecount.rolled.keeping import build, forward, names_in_full
+from truecount.rolled.keeping import build, forward
 from truecount.rolled.reading import Rolled
 from truecount.store.client import Store
 
@@ -133,13 +133,18 @@ HISTORIES = {
 def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which ways forward took."""
     taken: list[str] = []
+    take_back, left = keeping.News.take_back, keeping.Touched.left
 
-    def noting(*given: Any) -> list[str] | None:
-        found = names_in_full(*given)
-        taken.append("all in full" if found is None else "some in full" if found else "by keys")
-        return found
+    def taking_back(news: keeping.News, names: Sequence[str] | None = None) -> None:
+        taken.append("all in full" if names is None else "some in full")
+        take_back(news, names)
 
-    monkeypatch.setattr(keeping, "names_in_full", noting)
+    def looking_at_keys(touched: keeping.Touched, in_full: Sequence[str]) -> list[str] | None:
+        taken.append("by keys")
+        return left(touched, in_full)
+
+    monkeypatch.setattr(keeping.News, "take_back", taking_back)
+    monkeypatch.setattr(keeping.Touched, "left", looking_at_keys)
     return taken
 
 
@@ -177,3 +182,87 @@ def test_slices_of_the_key_add_up_to_the_whole(store: Store, which: list[str]) -
     build(store, DATASET, moment, slice_copies=7, said=shares.append)
     assert len(shares) > 5 and shares == sorted(shares) and shares[-1] == 1.0
     compare(store, DATASET, moment, ["Purchase"], which)
+
+
+AT_MS = START_US // 1000
+TEN = {"value_e4": 100_000, "currency": "INR"}
+SEVEN = {"source": "server", "event_name": "AppendValue", "value_e4": 70_000, "currency": "USD"}
+
+
+def row(door: str, seq: int, **fields: Any) -> Row:
+    given = {"source": "browser", "event_name": "Purchase", "event_time_ms": AT_MS, **fields}
+    return Row(door, seq, 0, Copy(**{"dataset": "d", "received_us": START_US + seq * 1_000_000, **given}))
+
+
+AMENDED_ALONE = {
+    "by the order of a copy without an id": [
+        [row("d1", 1, fbp="f", order_id="o", **TEN), row("d2", 1, source="server", event_id="E", fbp="f", **TEN)],
+        [row("d2", 2, original_event_name="Purchase", original_order_id="o", **SEVEN)],
+    ],
+    "by the id of its twin": [
+        [row("d1", 1, fbp="f", order_id="o", **TEN), row("d2", 1, source="server", event_id="E", fbp="f", **TEN)],
+        [row("d2", 2, original_event_name="Purchase", original_event_id="E", **SEVEN)],
+    ],
+    "by a copy of another name that the amendment means too": [
+        [
+            row("d1", 1, fbp="f", order_id="o", **TEN),
+            row("d2", 1, source="server", event_id="E", fbp="f", order_id="o", **TEN),
+            row("d2", 2, original_order_id="o", **SEVEN),
+        ],
+        [row("d2", 3, source="server", event_name="Lead", event_id="L", order_id="o")],
+    ],
+}
+
+
+def play_portions(store: Store, portions: Sequence[list[Row]], names: Sequence[str]) -> None:
+    for table in ("copies", "rolled"):
+        store.command(f"TRUNCATE TABLE {table}")
+    moment: dict[str, int] = {}
+    generation: Generation | None = None
+    for rows in portions:
+        load(store, rows)
+        for one in rows:
+            moment[one.door] = max(moment.get(one.door, 0), one.seq)
+        generation = (
+            forward(store, DATASET, generation, dict(moment)) if generation else build(store, DATASET, dict(moment))
+        )
+    compare(store, DATASET, moment, names, ["all of it"])
+
+
+@pytest.mark.parametrize("case", AMENDED_ALONE)
+def test_an_amendment_that_comes_alone_finds_the_sale_that_key_b_made(store: Store, case: str) -> None:
+    play_portions(store, AMENDED_ALONE[case], ["Purchase", "Lead", "AppendValue"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_amendments_that_come_after_all_else_add_up(store: Store, seed: int) -> None:
+    for history in drawn(KINDS["amended"], 30)[seed::3]:
+        rows = placed(history, 0)
+        # Each portion numbers its entries behind those of the one before.
+        portions = [
+            [one for one in rows if (one.copy.event_name == "AppendValue") is amends] for amends in (False, True)
+        ]
+        seq = 0
+        cut = []
+        for portion in portions:
+            cut.append([Row(one.door, seq + at + 1, 0, one.copy) for at, one in enumerate(portion)])
+            seq += len(portion)
+        if all(cut):
+            names = sorted({one.copy.event_name for one in rows})
+            play_portions(store, cut, names)
+
+
+@pytest.mark.parametrize("time_ms", [-(2**47), -60_001, -60_000, -1, 0, 1, 59_999, 60_000, 899_999, 900_000, 2**47 - 1])
+def test_odd_times_lie_in_their_minutes(store: Store, time_ms: int) -> None:
+    for table in ("copies", "rolled"):
+        store.command(f"TRUNCATE TABLE {table}")
+    load(store, [row("d1", 1, event_id="a", event_time_ms=time_ms, **TEN)])
+    generation = build(store, DATASET, {"d1": 1})
+    load(store, [row("d2", 1, source="server", event_id="a", event_time_ms=time_ms, **TEN)])
+    moment = {"d1": 1, "d2": 1}
+    assert forward(store, DATASET, generation, moment)
+    edges = [-(10**8) * 60_000, *range(-120_000, 1_020_001, 60_000), 10**8 * 60_000]
+    expected = buckets(store, DATASET, edges, ["Purchase"], moment)
+    assert Rolled(store, DATASET).buckets(edges, "Purchase") == expected
+    assert bool(expected) is (abs(time_ms) < 10**8 * 60_000)

@@ -17,20 +17,21 @@ from truecount.manager.engine import EngineLink
 from truecount.resolve.actions import Actions, Moment, moment_of
 from truecount.resolve.scratch import Sql
 from truecount.rolled.basis import forget, generation_of, is_ahead
-from truecount.rolled.keeping import build, forward
+from truecount.rolled.keeping import MOST_OF_KEY_B, build, forward
 from truecount.rolled.reading import Gone, Rolled
 from truecount.store.client import Store
 from truecount.store.errors import StoreDown, StoreError
 
 TOO_MANY: Final = 3_000_000
 """With more copies a page does not even try to count in full before they are added up."""
-MOST_OF_KEY_B: Final = 30_000_000
-"""Copies of events that key B has a part in, more of which would not fit into memory: they are resolved together."""
 ROUND_S: Final = 15.0
-PAUSES: Final = 4.0
-"""What took long is done again after so many times as long: looking after counts never takes more than a fifth."""
+PAUSES: Final = 2.0
+"""What took long is done again after so many times as long: looking after counts never takes more than a third."""
 IN_NO_TIME_S: Final = 1.0
 """A page waits for counts to come forward where the last time took no longer."""
+IN_NO_TIME_SETTINGS: Final = {"max_execution_time": "5"}
+LONG_S: Final = 60.0
+"""What is taken for the time of a way forward that failed."""
 BUILD_SETTINGS: Final = {"max_execution_time": "3600", "max_threads": "1"}
 """One core is left to the doors."""
 
@@ -97,9 +98,16 @@ class Rolling:
             if _size(store, dataset.id) > max(TOO_MANY, self._from_copies):
                 raise TooMixed if kept.is_too_mixed else Building(kept.share or 0.0) from None
             return None
-        if kept.took_s <= IN_NO_TIME_S and kept.mutex.acquire(timeout=IN_NO_TIME_S):
+        if kept.is_too_mixed:
+            raise TooMixed
+        if kept.took_s > IN_NO_TIME_S:
+            self._wake.set()  # the thread goes forward, at its own pace, while somebody looks
+        elif kept.mutex.acquire(timeout=IN_NO_TIME_S):
             try:
-                self._go_forward(store, dataset, kept)
+                self._go_forward(store.having(IN_NO_TIME_SETTINGS), dataset, kept)
+            except StoreError as error:  # the counts that are there are good, and say how old they are
+                kept.took_s = LONG_S
+                self._say(error)
             finally:
                 kept.mutex.release()
         return rolled, kept.as_of_us or _newest_us(store, dataset, rolled)
@@ -160,6 +168,8 @@ class Rolling:
 
     def _bring_up(self, store: Store, dataset: Dataset, kept: _Kept) -> None:
         found = generation_of(store, dataset)
+        if found is not None:
+            forget(store, dataset.id, but=found.number)  # what a page's way forward left in one that was thrown away
         if found is not None and not kept.is_too_far:
             with kept.mutex:
                 self._go_forward(store, dataset, kept)

@@ -46,14 +46,28 @@ def buckets(
     found: dict[tuple[str, int], _Parts] = {}
     named = None if names is None else [*names, AMENDMENT]
     with Actions(store, dataset, named, since_ms=edges[0], until_ms=edges[-1], moment=moment) as actions:
-        want_all(actions)
-        bare = sorted(
-            {row.event_name for row in actions.profile if row.bare and row.in_range and row.source != Source.OFFLINE}
-            - {AMENDMENT}
-        )
-        for one in sum_up(actions, bare, edges[:-1]):
-            found.setdefault((one.event_name, one.bucket), _Parts()).add(one.currency, one[3:])
-    return [parts.bucket(name, since_ms) for (name, since_ms), parts in sorted(found.items())]
+        if named is None or not actions.has_amendments:
+            _add(actions, edges, found)
+            named = None
+    if named is not None:
+        # What an amendment names can only be told with all events at hand.
+        with Actions(store, dataset, since_ms=edges[0], until_ms=edges[-1], moment=moment) as actions:
+            _add(actions, edges, found)
+    return [
+        parts.bucket(name, since_ms)
+        for (name, since_ms), parts in sorted(found.items())
+        if names is None or name in names
+    ]
+
+
+def _add(actions: Actions, edges: Sequence[int], found: dict[tuple[str, int], _Parts]) -> None:
+    want_all(actions)
+    bare = sorted(
+        {row.event_name for row in actions.profile if row.bare and row.in_range and row.source != Source.OFFLINE}
+        - {AMENDMENT}
+    )
+    for one in sum_up(actions, bare, edges[:-1]):
+        found.setdefault((one.event_name, one.bucket), _Parts()).add(one.currency, one[3:])
 
 
 class _Parts:

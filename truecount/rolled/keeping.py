@@ -21,6 +21,8 @@ from .basis import PACKAGE, Generation, basis_of, forget, is_ahead, newest_numbe
 
 MOST_TOUCHED: Final = 1_000_000
 """Copies that are looked at to go forward: of more, the counts are built anew, in slices."""
+MOST_OF_KEY_B: Final = 30_000_000
+"""Copies of names that key B has a part in, more of which would not fit into memory: they are resolved together."""
 MARKS: Final = {"bot": int(Mark.BOT), "tool": int(Mark.TOOL)}
 NEWS_OF_CHANGES: Final = (
     "dataset", "generation", "kind", "step_ms", "event_name", "bucket_ms", "class", "door", "word", "rule",
@@ -79,9 +81,16 @@ def build(
 
 
 def forward(
-    store: Sql, dataset: Dataset, generation: Generation, moment: Moment, *, most_touched: int = MOST_TOUCHED
+    store: Sql,
+    dataset: Dataset,
+    generation: Generation,
+    moment: Moment,
+    *,
+    most_touched: int = MOST_TOUCHED,
+    most_of_key_b: int = MOST_OF_KEY_B,
 ) -> Generation | None:
-    """Bring the counts of a generation to a later moment. None when so much came that they should be built anew.
+    """Bring the counts of a generation to a later moment. None where that is too much: when more than `most_touched`
+    copies have to be looked at, or there are more than `most_of_key_b` of names that have to be counted in full.
 
     ValueError for a moment that lies before the generation's.
     """
@@ -90,12 +99,21 @@ def forward(
         raise ValueError("counts go forward only: the moment lies before theirs")
     if dict(moment) == old:
         return generation
-    with Touched(store, dataset, old, moment) as touched, News(store, dataset, generation.number) as news:
-        if touched.take_fresh() > most_touched:
+    with Touched(store, dataset, old, moment, most_touched) as touched, News(store, dataset, generation.number) as news:
+        if not touched.take_fresh():
             return None
         if touched.names:
             news.take_copies(touched)
-            in_full = names_in_full(touched, news)
+            of_key_b, has_amendments = copies_of_key_b(touched, news)
+            in_full: list[str] | None = sorted(of_key_b.keys() & set(touched.names))
+            if in_full and has_amendments:
+                in_full = None  # they choose across names
+            elif not touched.close_over(in_full or ()):
+                return None
+            elif of_key_b.keys() & (touched.reached() - set(in_full or ())):
+                in_full = None  # an amendment led to a name of key B, of which more is touched than is at hand
+            if sum(of_key_b[name] for name in of_key_b if in_full is None or name in in_full) > most_of_key_b:
+                return None
             if in_full is None:
                 news.take_back()
                 with Actions(store, dataset, moment=moment) as actions:
@@ -107,8 +125,6 @@ def forward(
                     with Actions(store, dataset, in_full, moment=moment) as actions:
                         add_all(actions)
                         news.take_changes(actions)
-                if not touched.close_over(in_full, most_touched):
-                    return None
                 for at, sign in ((old, -1), (moment, 1)):
                     with Actions(store, dataset, touched.left(in_full), moment=at, copies=touched.table) as actions:
                         add_all(actions, sign)
@@ -119,12 +135,16 @@ def forward(
 
 
 class Touched(Scratch):
-    """The copies that came since a moment, and those whose verdict they may change: a scratch table like `copies`."""
+    """The copies that came since a moment, and those whose verdict they may change: a scratch table like `copies`.
 
-    def __init__(self, store: Sql, dataset: Dataset, old: Moment, new: Moment) -> None:
+    It takes `most` copies, and one more that tells of too many.
+    """
+
+    def __init__(self, store: Sql, dataset: Dataset, old: Moment, new: Moment, most: int) -> None:
         super().__init__(store)
         self.dataset = dataset
-        self.params |= {"dataset": dataset.id, **_until(new), **_since(old)}
+        self._most = most
+        self.params |= {"dataset": dataset.id, "limit": most + 1, **_until(new), **_since(old)}
         self.names: list[str] = []
         """Of the copies that came."""
 
@@ -132,15 +152,14 @@ class Touched(Scratch):
     def table(self) -> str:
         return str(self.params["touched"])
 
-    def take_fresh(self) -> int:
-        """Take the copies that came; how many those are."""
+    def take_fresh(self) -> bool:
+        """Take the copies that came. False where they are too many."""
         self._take("fresh")
-        rows = self.store.query_rows(f"SELECT toString(event_name), count() FROM {self.table} GROUP BY 1 ORDER BY 1")
-        self.names = [str(name) for name, _ in rows]
-        return sum(int(n) for _, n in rows)
+        self.names = sorted(self.reached())
+        return self.count("touched") <= self._most
 
-    def close_over(self, without: Sequence[str], most: int) -> bool:
-        """Take what shares a key with what is there, or is amended together with it. False: more than `most`.
+    def close_over(self, without: Sequence[str]) -> bool:
+        """Take what shares a key with what is there, or is amended together with it. False where that is too much.
 
         Names in `without` are left out: they are counted in full.
         """
@@ -148,7 +167,7 @@ class Touched(Scratch):
         self._take("of_touched_ids")
         self._take("of_touched_offline")
         held = self.count("touched")
-        while held <= most and self._has_amendments():
+        while held <= self._most and self._has_amendments():
             self._take("amendments_of_touched")
             self._take("named_by_amendments")
             if self.count("touched") == held:
@@ -156,14 +175,18 @@ class Touched(Scratch):
             self._take("of_touched_ids")
             self._take("of_touched_offline")
             held = self.count("touched")
-        return held <= most
+        return held <= self._most
 
     def left(self, in_full: Sequence[str]) -> list[str] | None:
         """The names to be looked at here, where some are counted in full; None: all."""
         if not in_full:
             return None
+        return sorted(self.reached() - set(in_full))
+
+    def reached(self) -> set[str]:
+        """The names of all that is here."""
         rows = self.store.query_rows(f"SELECT DISTINCT toString(event_name) FROM {self.table}")
-        return sorted({str(name) for (name,) in rows} - set(in_full))
+        return {str(name) for (name,) in rows}
 
     def _has_amendments(self) -> bool:
         sql = "SELECT 1 FROM copies WHERE dataset = {dataset:String} AND event_name = {name:String} LIMIT 1"
@@ -218,10 +241,9 @@ class News(Scratch):
         )
 
 
-def names_in_full(touched: Touched, news: News) -> list[str] | None:
-    """Of the names that copies came of, those that key B may merge something of: no set of keys is closed there.
-
-    None: all names of the dataset, since amendments choose across names.
+def copies_of_key_b(touched: Touched, news: News) -> tuple[dict[str, int], bool]:
+    """The names that key B may merge something of, each with its copies: no set of keys is closed there. Besides,
+    whether the dataset has amendments, which choose across names.
     """
     rows = touched.store.query_rows(
         "SELECT event_name, word, sum(counted_bare), sum(counted_ids) "
@@ -238,9 +260,8 @@ def names_in_full(touched: Touched, news: News) -> list[str] | None:
         for is_bare, n in ((True, int(bare)), (False, int(ids))):
             key = (source in BROWSER_SIDE, is_bare)
             of_name[key] = of_name.get(key, 0) + n
-    of_key_b = names_of_key_b(counts)
-    found = sorted(of_key_b.intersection(touched.names))
-    return None if found and any(name == AMENDMENT for name, *_ in rows) else found
+    found = {name: sum(counts[name].values()) for name in names_of_key_b(counts)}
+    return found, any(name == AMENDMENT for name, *_ in rows)
 
 
 def _until(moment: Moment) -> dict[str, Any]:

@@ -11,3 +11,4 @@ where event_name != 'AppendValue'
         ))
     )
     and (door, seq, pos) not in (select door, seq, pos from {touched:Identifier})
+limit {limit:UInt64}

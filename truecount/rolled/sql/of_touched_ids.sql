@@ -6,3 +6,4 @@ where event_id != '' and event_name != 'AppendValue' and event_name not in {with
         select event_name, event_id from {touched:Identifier} where event_id != '' and event_name != 'AppendValue'
     )
     and (door, seq, pos) not in (select door, seq, pos from {touched:Identifier})
+limit {limit:UInt64}

@@ -6,3 +6,4 @@ where source = 'offline'
         select event_name, event_time_ms from {touched:Identifier} where source = 'offline'
     )
     and (door, seq, pos) not in (select door, seq, pos from {touched:Identifier})
+limit {limit:UInt64}
