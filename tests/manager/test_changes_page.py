@@ -206,3 +206,15 @@ def test_every_setting_can_be_told(name: str) -> None:
     (changed,) = change.changed
     assert changed.name == name and changed.words.startswith(field.label) and change.who == view.UNKNOWN
     assert changed.before != changed.after
+
+
+def test_each_section_says_from_when_on_a_change_holds(owner: Visitor) -> None:
+    page = owner.get("/d/77/settings").text
+    said = {
+        name: part.split("</form>")[0]
+        for name, part in re.findall(r'(?s)<section class="set" id="(\w+)"(.*?)</section>', page)
+    }
+    for name in ("general", "domains", "consent", "words", "doors"):
+        assert "what is received after it" in said[name], name
+    assert "for all that is stored too" in said["counting"] and "received after" not in said["counting"]
+    assert "order ids, and the host of an address" in said["words"]

@@ -51,6 +51,27 @@ def test_a_share_does_not_round_to_a_lie(part: int, whole: int, text: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("part", "whole", "text"),
+    [
+        (0, 0, "none"),
+        (3, 7, "3 of 7"),
+        (0, 100, "0.0 %"),
+        (4, 10_000, "under 0.1 %"),
+        (10, 10_000, "0.1 %"),
+        (1304, 10_000, "13.0 %"),
+        (717, 1000, "71.7 %"),
+        (9990, 10_000, "99.9 %"),
+        (9996, 10_000, "over 99.9 %"),
+        (49_999, 50_000, "over 99.9 %"),
+        (100, 100, "100.0 %"),
+    ],
+)
+def test_a_share_with_one_decimal_does_not_round_to_a_lie_either(part: int, whole: int, text: str) -> None:
+    assert Formats("en", now=NOW).share1(part, whole) == text
+    assert Formats("de", now=NOW).share1(part, whole) == text.replace(".", ",")
+
+
+@pytest.mark.parametrize(
     ("amount", "currency", "options", "text"),
     [
         ("577158.00", "INR", {}, "₹5,77,158.00"),

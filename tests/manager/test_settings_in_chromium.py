@@ -69,3 +69,29 @@ def test_a_token_is_revoked_after_a_question_and_the_change_is_told_and_drawn(
     assert system.words().count(secret[0]) == 0
     assert not [path for path in system.folder.rglob("*") if path.is_file() and secret[0].encode() in path.read_bytes()]
     assert screen.faults() == []
+
+
+def test_long_names_fit_a_phone_and_a_copy_button_covers_nothing(
+    screen: Screen,  # noqa: F811
+    system: System,
+) -> None:
+    page = screen.page
+    first_run(page, system)
+    page.fill("[name=name]", "A dataset with a name as long as names of shops with many owners get " + "w" * 20)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/d/*/start")
+    token = page.inner_text(".once pre")
+    shop = Shop(page.url.split("/")[-2], token)
+    for width in (1024, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        covered = page.evaluate("""() => [...document.querySelectorAll('.code')].filter(e => e.offsetWidth).map(e => {
+            const [pre, button] = [...e.children].map(child => child.getBoundingClientRect());
+            return button.left < pre.right;
+        })""")
+        assert len(covered) >= 4 and not any(covered), (width, covered)
+    shown(page, "start-long")
+    page.goto("/tokens")
+    shown(page, "tokens-long")
+    assert system.post_events(shop, [{**purchase("order-1"), "event_name": "Bought_" + "W" * 43}]).status == 200
+    wait_until(lambda: page.goto(f"/d/{shop.id}") and "Bought_" in page.inner_text("#ev"))
+    shown(page, "overview-long")

@@ -89,6 +89,31 @@ def test_words_that_json_is_made_of_do_not_break_it() -> None:
     assert json.loads(words.out_of_json(text)) == {"a": True, "b": None, "c": 1e5, "d": REMOVED}
 
 
+SPELLED = Words(("diabetes", "straße", "café", "diyabet"))
+
+
+@pytest.mark.parametrize("text", [
+    "cafe\u0301", "caf\u00e9", "CAFE\u0301", "caf%C3%A9", "cafe%CC%81", "cafe\u00ad\u0301",
+    "ｄｉａｂｅｔｅｓ", "ＤＩＡＢＥＴＥＳ", "diabetes", "%EF%BD%84iabetes",
+    "STRASSE", "straße", "STRAẞE", "strasse", "stra%C3%9Fe", "DİYABET", "dıyabet",
+])  # fmt: skip
+def test_a_word_is_found_in_every_form(text: str) -> None:
+    assert SPELLED.may_stand_in(" ".join(["ß", text, "ok"]))
+    assert SPELLED.out_of_text(text) == REMOVED
+    assert SPELLED.out_of_text(f"Groß ẞ, {text} Fuß") == f"Groß ẞ, {REMOVED} Fuß"
+    assert SPELLED.out_of_url(f"https://shop.example/{text}-x?q=Fuß+{text}&r=Fuß") == (
+        f"https://shop.example/{REMOVED}-x?q=Fu%C3%9F%20{REMOVED}&r=Fuß"
+    )
+    assert json.loads(SPELLED.out_of_json(json.dumps({"note": text}))) == {"note": REMOVED}
+
+
+@pytest.mark.parametrize(
+    "text", ["cafeteria", "cafe", "Strassen", "ｄｉａｂｅｔｉｃ", "Ｆｕｌｌ ﬁt", "e\u0301te\u0301"]
+)
+def test_a_text_without_a_word_stays_as_it_came(text: str) -> None:
+    assert SPELLED.out_of_text(text) == text
+
+
 WAYS = (str, quote, quote_plus, lambda text: quote(quote(text)))
 
 
@@ -119,6 +144,8 @@ def test_both_doors_keep_the_same_and_say_what_they_took() -> None:
         "dl": page,
         "cd[note]": "HIV test",
         "cd[order_id]": "hiv-9",
+        "cd[item_number]": "HIV-kit-2",
+        "test_event_code": "TEST hiv",
         "new": "hiv",
     }
     hit = keep_hit(Hit(tuple(pairs), [*pairs.values()]), Receipt(dataset("hiv"), NOW_US, b"k" * 32))
@@ -126,7 +153,14 @@ def test_both_doors_keep_the_same_and_say_what_they_took() -> None:
         settings={"sensitive_words": ("hiv",)},
         event_id="hiv-1",
         event_source_url=page,
-        custom_data={"note": "HIV test", "order_id": "hiv-9", "value": 1, "currency": "INR"},
+        custom_data={
+            "note": "HIV test",
+            "order_id": "hiv-9",
+            "item_number": "HIV-kit-2",
+            "value": 1,
+            "currency": "INR",
+            "test_event_code": "TEST hiv",
+        },
         new="hiv",
     )
     for copy in (hit, server):
@@ -134,8 +168,17 @@ def test_both_doors_keep_the_same_and_say_what_they_took() -> None:
         assert copy.url == f"https://shop.example/{REMOVED}-test?utm_campaign={REMOVED}&utm_source=news"
         assert copy.campaign == REMOVED
         assert json.loads(copy.custom_data)["note"] == f"{REMOVED} test"
+        assert copy.item_number == json.loads(copy.custom_data)["item_number"] == f"{REMOVED}-kit-2"
+        assert copy.test_event_code == f"TEST {REMOVED}"
         assert "hiv" not in copy.extra.lower() and REMOVED in copy.extra
-        assert {"url:word", "campaign:word", "custom_data:word", "extra:word"} <= set(copy.removed or ())
+        assert {
+            "url:word",
+            "campaign:word",
+            "custom_data:word",
+            "item_number:word",
+            "test_event_code:word",
+            "extra:word",
+        } <= set(copy.removed or ())
     plain = keep_hit(Hit(tuple(pairs), [*pairs.values()]), Receipt(dataset(), NOW_US, b"k" * 32))
     assert plain.url == page and not plain.removed
 

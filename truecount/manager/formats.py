@@ -22,6 +22,7 @@ MAX_TAGS: Final = 8
 MIDNIGHT: Final = time()
 FEW: Final = 20
 """A share of fewer things is written as "3 of 7"."""
+TENTH: Final = Decimal("0.1")
 _FRACTION: Final = re.compile(r"\.[0#]+|(?<=0)(?![.0#,])")
 """Where a pattern has its fraction, or would have it."""
 
@@ -67,10 +68,15 @@ class Formats:
         return f"{self.n(round(percent))} %"
 
     def share1(self, part: int, whole: int) -> str:
-        """The same with one decimal, for the key of an overlap."""
+        """The same with one decimal in any case, for the key of an overlap."""
         if whole < FEW:
             return self.share(part, whole)
-        return format_decimal(Decimal(1000 * part / whole).quantize(Decimal(1)) / 10, locale=self.locale) + " %"
+        words, percent = "", Decimal(100 * part) / whole
+        if 0 < percent < TENTH:
+            words, percent = "under ", TENTH
+        elif 100 - TENTH < percent < 100:
+            words, percent = "over ", 100 - TENTH
+        return f"{words}{format_decimal(percent, '0.0', locale=self.locale)} %"
 
     def money(self, amount: str | None, currency: str | None, *, whole: bool = False, alone: bool = True) -> str:
         """An amount with its symbol where a page has one currency (`alone`), else with its code behind it.

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import unquote
 
@@ -47,6 +48,7 @@ _escapes: Final = re.compile(
     r"|&(?:amp;?)*+(?:#0*+(?:([0-9]{1,5});|([0-9]{2}))|#[xX]0*+(?:([0-9a-fA-F]{1,4});|(40))|commat;?)"
 )
 _many_times: Final = re.compile(r"%(?:25)+").sub
+_may_have_marks: Final = re.compile("[\u0300-\U0010ffff]").search
 _ROUNDS: Final = 8
 UNSETTLED: Final = "@unsettled.invalid"
 """End of what stands for a text whose escapes never end."""
@@ -87,7 +89,19 @@ def folded(text: str) -> str:
     return _odd.sub(_plain_char, _marks().sub("", text))
 
 
-def decoded(text: str) -> str:
+def composed(text: str) -> str:
+    """The same in form NFKC, in which a letter has one writing; accents that make up no letter stay as they are."""
+    if text.isascii():
+        return text if text.isprintable() else _odd.sub(_plain_char, text)
+    return _odd.sub(_plain_char, unicodedata.normalize("NFKC", text))
+
+
+def without_marks(text: str) -> str:
+    """A text without accents and vowel signs that are characters of their own."""
+    return _marks().sub("", text) if _may_have_marks(text) else text
+
+
+def decoded(text: str, fold: Callable[[str], str] = folded) -> str:
     """Undo percent, JSON and HTML escapes, and fold, until nothing changes.
 
     Text that has not settled after some rounds hides something on purpose. It is answered as an e-mail address, so
@@ -95,7 +109,7 @@ def decoded(text: str) -> str:
     """
     start = text
     for _ in range(_ROUNDS):
-        plain = folded(text)
+        plain = fold(text)
         if "%" in plain:
             plain = _many_times("%", plain)
         if "\\u" in plain or "%u" in plain or "%U" in plain or "&" in plain:

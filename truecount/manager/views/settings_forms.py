@@ -25,11 +25,14 @@ class Section(NamedTuple):
     fields: tuple[Field, ...]
 
 
+LATER: Final = "A change holds for what is received after it."
+
 SECTIONS: Final[tuple[Section, ...]] = (
     Section(
         "general",
         "General",
-        "What the dataset is called, where its days begin, and how its phone numbers are read.",
+        "What the dataset is called, where its days begin, and how its phone numbers are read. A new country holds for "
+        "what is received after it; name and time zone for all that is shown.",
         (
             Field("name", "text", "Name"),
             Field("time_zone", "text", "Time zone", "An IANA name, as in Asia/Kolkata. Times in files stay in UTC."),
@@ -44,7 +47,7 @@ SECTIONS: Final[tuple[Section, ...]] = (
     Section(
         "domains",
         "Domains",
-        "Where events may come from. What comes from elsewhere is refused, and counted as such.",
+        "Where events may come from. What comes from elsewhere is refused, and counted as such. " + LATER,
         (
             Field(
                 "allowed_domains",
@@ -64,7 +67,7 @@ SECTIONS: Final[tuple[Section, ...]] = (
     Section(
         "consent",
         "Consent",
-        "What happens to a visitor who has not said yes.",
+        "What happens to a visitor who has not said yes. " + LATER,
         (
             Field(
                 "consent_default",
@@ -93,7 +96,8 @@ SECTIONS: Final[tuple[Section, ...]] = (
     Section(
         "counting",
         "Counting",
-        "What is kept and marked in any case; here you decide whether it counts.",
+        "What is kept and marked in any case; here you decide whether it counts. A change holds for all that is stored "
+        "too: past days are counted anew.",
         (
             Field("count_tests", "switch", "Count test events", "Events that carry a test code."),
             Field(
@@ -105,21 +109,22 @@ SECTIONS: Final[tuple[Section, ...]] = (
     Section(
         "words",
         "Sensitive words",
-        "What must not be kept, though it is no contact data: illnesses, products that tell about a person.",
+        "What must not be kept, though it is no contact data: illnesses, products that tell about a person. " + LATER,
         (
             Field(
                 "sensitive_words",
                 "list",
                 "Words to take out",
-                "One a line. Replaced by removed-word in page addresses and custom data, as whole words, in any case. "
-                "Names and ids of events are left as they are.",
+                "One a line. Replaced by removed-word in page addresses, custom data and all else that is kept as it "
+                "came, as whole words, in any case. Left as they are: names and ids of events, order ids, and the host "
+                "of an address.",
             ),
         ),
     ),
     Section(
         "doors",
         "Doors",
-        "What the doors take.",
+        "What the doors take. " + LATER,
         (
             Field("automatic_events", "switch", "Take automatic events", "Those that the pixel sends by itself."),
             Field("strict_hashing", "switch", "Refuse unhashed contact data from servers", "Off: the door hashes it."),
