@@ -1,5 +1,6 @@
 """Pages over a long history: rolled-up counts built once, brought forward, and read by Overview and Event over HTTP.
 
+    python -m benchmarks history [--copies N]
     python -m benchmarks.history [--copies N] [--requests N] [--mix ids|mixed|bare|all] [--folder DIR]
 
 Copies are those of benchmarks.dedup, made inside the engine. Every request names another period, so that none is
