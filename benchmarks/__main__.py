@@ -10,8 +10,8 @@ from collections.abc import Callable
 from benchmarks.tools import CannotMeasure, machine, say
 
 ABOUT = """\
-Ratios, measured side by side in one run, with median (least-most). Without a name: all but the last three, in a
-quarter of an hour. The README's figure is `sustain --rate R --seconds 600`; `find` looks for R; `dedup`
+Ratios, measured side by side in one run, with median (least-most). Without a name: all but the last three, in
+twenty minutes. The README's figure is `sustain --rate R --seconds 600`; `find` looks for R; `dedup`
 compares `events` with the engine's bare GROUP BY over two million copies."""
 
 
