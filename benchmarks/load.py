@@ -145,6 +145,8 @@ class Line(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         if self.request:
             self.sender.answered(b"the connection was closed", self.request, 0.0)
+        elif self in self.sender.idle:
+            self.sender.idle.remove(self)  # nobody had use for it, so the door closed it
         self.sender.lost()
 
 
@@ -168,10 +170,12 @@ class Sender:
     def put(self, request: bytes, hits: int, events: int) -> None:
         self.flying += 1
         waiting = (time.perf_counter(), request, hits, events)
-        if self.idle:
-            self.idle.pop().send(waiting)
-        else:
-            self.waiting.append(waiting)
+        while self.idle:
+            line = self.idle.pop()
+            if not line.transport.is_closing():
+                line.send(waiting)
+                return
+        self.waiting.append(waiting)
 
     def lag(self, seconds: float) -> None:
         self.sent.lag_s = max(self.sent.lag_s, seconds)

@@ -166,6 +166,8 @@ class Run:
             with looked_at(self.server, cookie, paths) as heard:
                 self.with_viewers.append(self.part(each, is_looked_at=True))
             self.heard += heard
+            if sender.poll() is not None:
+                raise CannotMeasure("the load generator ended before its time; its words are above")
             one, other = self.without[-1], self.with_viewers[-1]
             say(
                 f"  {number:2} of {rounds}: {one.us_an_event:.0f} us an event alone, {other.us_an_event:.0f} with "

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from truecount.datasets import CANARY_ID, Dataset
@@ -25,6 +25,8 @@ from truecount.store.errors import StoreDown, StoreError
 TOO_MANY: Final = 3_000_000
 """With more copies a page does not even try to count in full before they are added up."""
 ROUND_S: Final = 15.0
+SHORTEST_S: Final = 0.5
+"""Between two rounds, however much is asked for."""
 PAUSES: Final = 2.0
 """What took long is done again after so many times as long: looking after counts never takes more than a third."""
 IN_NO_TIME_S: Final = 1.0
@@ -65,8 +67,10 @@ class _Kept:
         self.is_too_far = False
         """So much came that the counts are to be built anew."""
         self.is_too_mixed = False
-        self.next_s = 0.0
-        """When the thread looks after it again."""
+        self.is_asked_for = False
+        """A page showed counts that did not come forward."""
+        self.paced_s = self.rests_s = 0.0
+        """The thread leaves it alone so long: in any case, and while nobody asks."""
 
 
 class Rolling:
@@ -81,6 +85,8 @@ class Rolling:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._said = ""
+        self._sizes: dict[str, int] = {}
+        self._sized_s = -ROUND_S
         self._thread: threading.Thread | None = None
 
     # What pages ask
@@ -101,7 +107,7 @@ class Rolling:
         if kept.is_too_mixed:
             raise TooMixed
         if kept.took_s > IN_NO_TIME_S:
-            self._wake.set()  # the thread goes forward, at its own pace, while somebody looks
+            self._ask_for(kept)  # the thread goes forward, at its own pace, while somebody looks
         elif kept.mutex.acquire(timeout=IN_NO_TIME_S):
             try:
                 self._go_forward(store.having(IN_NO_TIME_SETTINGS), dataset, kept)
@@ -127,16 +133,22 @@ class Rolling:
         """Look after all datasets once: build what is missing, bring forward what is there, drop what nobody has."""
         store = self._link.store()
         datasets = {one.id: one for one in self._datasets()}
-        sizes = {
+        if time.monotonic() - self._sized_s >= ROUND_S:
+            self._size_up(store, datasets)
+        for id, dataset in datasets.items():
+            if self._sizes.get(id, 0) >= self._from_copies:
+                self._keep(store.having(BUILD_SETTINGS), dataset)
+
+    def _size_up(self, store: Store, datasets: Mapping[str, Dataset]) -> None:
+        """How many copies each dataset has; the counts of those that are gone go."""
+        self._sizes = {
             str(id): int(n)
             for id, n in store.query_rows(
                 "SELECT toString(dataset), count() FROM copies WHERE dataset != {canary:String} GROUP BY dataset",
                 {"canary": CANARY_ID},
             )
         }
-        for id, dataset in datasets.items():
-            if sizes.get(id, 0) >= self._from_copies:
-                self._keep(store.having(BUILD_SETTINGS), dataset)
+        self._sized_s = time.monotonic()
         for (id,) in store.query_rows("SELECT DISTINCT toString(dataset) FROM rolled"):
             if str(id) not in datasets:
                 forget(store, str(id))
@@ -152,19 +164,21 @@ class Rolling:
                 pass  # it is started again by itself, and who starts it says so
             except Exception as error:  # the store is away, the disk full: the next round tries again
                 self._say(error)
+            self._stopping.wait(SHORTEST_S)
             self._wake.wait(ROUND_S)
             self._wake.clear()
 
     def _keep(self, store: Store, dataset: Dataset) -> None:
         kept = self._of(dataset.id)
         began = time.monotonic()
-        if began < kept.next_s:
+        if began < kept.paced_s or (began < kept.rests_s and not kept.is_asked_for):
             return
+        kept.is_asked_for = False
         try:
             self._bring_up(store, dataset, kept)
         finally:
             now = time.monotonic()
-            kept.next_s = now + PAUSES * (now - began)
+            kept.paced_s = now + PAUSES * (now - began)
 
     def _bring_up(self, store: Store, dataset: Dataset, kept: _Kept) -> None:
         found = generation_of(store, dataset)
@@ -206,10 +220,15 @@ class Rolling:
         if moment != found.moment:
             kept.is_too_far = forward(store, dataset, found, moment) is None
             if kept.is_too_far:
-                self._wake.set()
+                self._ask_for(kept)
                 return
             kept.took_s = time.monotonic() - began
         kept.as_of_us = began_us
+        kept.rests_s = time.monotonic() + ROUND_S / 2
+
+    def _ask_for(self, kept: _Kept) -> None:
+        kept.is_asked_for = True
+        self._wake.set()
 
     def _of(self, id: str) -> _Kept:
         with self._mutex:
