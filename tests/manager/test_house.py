@@ -411,7 +411,7 @@ def test_the_document_of_the_api_tells_all_twins(owner: Visitor) -> None:
 
 HOSTILE = [
     "<script>alert(1)</script>",
-    "{{7*7}}{% raw %}${7*7}<%= 7*7 %>",
+    "{{7919*7919}}{% raw %}${7919*7919}<%= 7919*7919 %>",
     "\"><svg onload=alert(1)>'",
     "javascript:alert(1)//",
     "</title></textarea></pre><img src=x>",
@@ -434,7 +434,7 @@ def test_a_dataset_of_any_name_changes_no_page(house: House, owner: Visitor, nam
             text = owner.get(path).text
             assert tags(text) == plain[path]  # the chooser is in the order of names
             assert name not in text or "<" not in name
-            assert "49" not in re.sub(r'(csrf|value)="[^"]*"', "", text).partition("{{")[0] or "7*7" not in name
+            assert str(7919 * 7919) not in text
         assert owner.json("/d/77/settings")["name"] == name
     finally:
         house.manager.registry.change("77", name="Shop")
