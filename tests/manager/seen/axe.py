@@ -39,6 +39,7 @@ def everywhere(page: Page, within: str = "") -> list[str]:
     found = []
     for size in (WIDE, PHONE):
         page.set_viewport_size(size)  # type: ignore[arg-type]
+        page.evaluate("scrollTo(0, 0)")  # what a head that stays covers of what passes below is no target
         for scheme, options in (("dark", COLOURS), ("light", ALL)):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
             found += [f"{size['width']} px, {scheme}: {text}" for text in violations(page, options, within)]
