@@ -210,6 +210,20 @@ def test_a_dataset_that_was_made_again_waits_until_what_was_there_before_is_gone
     assert generation_of(store, again) is not None
 
 
+def test_nothing_is_counted_before_the_loader_knows_what_is_there(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loader: dict[str, object] = {"doors": {}, "recovered": False}
+    monkeypatch.setattr(Store, "state", lambda self: {"loader": loader})
+    rolling = rolling_of(store)
+    rolling.look()
+    assert generation_of(store, SHOP) is None  # copies are there, but maybe in part
+    loader |= {"doors": {"d1": 2}, "recovered": True}
+    rolling.look()
+    found = generation_of(store, SHOP)
+    assert found and found.moment == {"d1": 2}
+
+
 def test_the_counts_of_a_dataset_that_is_gone_go_too(store: Store) -> None:
     rolling_of(store).look()
     assert int(store.query_rows("SELECT count() FROM rolled")[0][0])

@@ -252,9 +252,13 @@ def copies_of_key_b(store: Store, dataset: Dataset, moment: Moment) -> int:
 def moment_now(store: Store, dataset: Dataset) -> Moment | None:
     """How far the store is: entries that are there as a whole, whatever the loader is about.
 
-    None while what was there before the dataset was deleted and made again may still be there.
+    None while what was there before the dataset was deleted and made again may still be there, and while the loader has
+    not looked yet what is there of its last batch: the newest entry of a door may be there in part.
     """
-    moment: Moment = store.loaded() or moment_of(store, dataset)
+    loader = store.state()["loader"]
+    if loader is not None and not loader["recovered"]:
+        return None
+    moment: Moment = dict(loader["doors"]) if loader is not None else moment_of(store, dataset)
     if not dataset.created_us:
         return moment
     rows = store.query_rows(

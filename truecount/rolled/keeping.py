@@ -125,8 +125,9 @@ def forward(
                     with Actions(store, dataset, in_full, moment=moment) as actions:
                         add_all(actions)
                         news.take_changes(actions)
-                for at, sign in ((old, -1), (moment, 1)):
-                    with Actions(store, dataset, touched.left(in_full), moment=at, copies=touched.table) as actions:
+                left = touched.left(in_full)
+                for at, sign in ((old, -1), (moment, 1)) if left != [] else ():
+                    with Actions(store, dataset, left, moment=at, copies=touched.table) as actions:
                         add_all(actions, sign)
                         news.take_changes(actions)
         news.take_moment(old, moment)
