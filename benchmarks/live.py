@@ -3,7 +3,8 @@
     python -m benchmarks live
 
 Probes are hits of an event of their own among a load of 1, 100 and 1,000 events a second. Two pages are open in
-Chromium, Test events and the overview, both of that event, and beside them the two streams that these pages listen to.
+Chromium, in a window each, Test events and the overview, both of that event, and beside them the two streams that these
+pages listen to.
 Seen is a probe when its row, or a count that holds it, is in the page and a frame was drawn after it.
 """
 
@@ -136,12 +137,12 @@ def at_rate(browser: Browser, rate: float, probes: int) -> list[tuple[str, list[
         with loaded(server, rate, 60 + 2 * probes * EVERY_S):
             sent = {1: send(connection, 1)}
             time.sleep(5.0)
-            context = browser.new_context(locale="en-IN")
-            context.add_cookies([
-                {"name": cookie.name, "value": cookie.value or "", "url": server.url} for cookie in client.cookies.jar
-            ])  # fmt: skip
+            cookies: Any = [{"name": one.name, "value": one.value, "url": server.url} for one in client.cookies.jar]
             pages, paths = [], []
             for _, address in PAGES:
+                # A window each: of a page that lies behind another, few frames are drawn.
+                context = browser.new_context(locale="en-IN")
+                context.add_cookies(cookies)
                 page = context.new_page()
                 page.goto(server.url + address)
                 page.evaluate(WATCH)
@@ -159,7 +160,8 @@ def at_rate(browser: Browser, rate: float, probes: int) -> list[tuple[str, list[
                 time.sleep(0.1)
             time.sleep(2.0)
             drawn = [page.evaluate("() => window.seen") for page in pages]
-            context.close()
+            for page in pages:
+                page.context.close()
     del sent[1]
     found = []
     for at, (name, _) in enumerate(PAGES):

@@ -190,7 +190,7 @@ def seen(store: Sql, dataset: Dataset, found: Sequence[Arrival], upto: Frontier)
     """The actions that hold these copies, as dedup sees them when nothing after `upto` had come. In log order."""
     if not found:
         return []
-    with Actions(store, dataset, sorted({one.event_name for one in found})) as actions:
+    with Actions(store, dataset, sorted({one.event_name for one in found}), each=True) as actions:
         # The store may be further by now. What is not yet told of must not show in a row that is.
         actions.params["seqs"] = [
             min(seq, upto.get(door, 0) + 1)
@@ -209,7 +209,10 @@ def seen(store: Sql, dataset: Dataset, found: Sequence[Arrival], upto: Frontier)
         actions.want_key_b()
         actions.want_places("targets")
         actions.fill(1)
-        rows = list(actions.rows("seen", PACKAGE)) if actions.resolve() else []
+        rows: list[Sequence[Any]] = []
+        if actions.resolve():
+            actions.keep("verdicts")
+            rows = list(actions.rows("seen", PACKAGE))
         lone = list(actions.rows("seen_left_out", PACKAGE))
     return sorted([*_grouped(rows, True), *_grouped(lone, False)], key=lambda one: one.copies[-1].received_us)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -13,7 +13,7 @@ from truecount.resolve.scratch import Sql
 from truecount.vocabulary import Source
 
 from .forms import money, time_of_ms
-from .sums import sum_up, want_all
+from .sums import Sum, sum_up, want_all
 
 
 class Bucket(msgspec.Struct, kw_only=True):
@@ -43,31 +43,33 @@ def buckets(
     """
     if len(edges) < 2 or any(a >= b for a, b in pairwise(edges)):
         raise ValueError("edges of buckets ascend, and are two at least")
-    found: dict[tuple[str, int], _Parts] = {}
+    found: list[Sum] = []
     named = None if names is None else [*names, AMENDMENT]
     with Actions(store, dataset, named, since_ms=edges[0], until_ms=edges[-1], moment=moment) as actions:
         if named is None or not actions.has_amendments:
-            _add(actions, edges, found)
+            want_all(actions)
+            found = sums_in(actions, edges)
             named = None
     if named is not None:
         # What an amendment names can only be told with all events at hand.
         with Actions(store, dataset, since_ms=edges[0], until_ms=edges[-1], moment=moment) as actions:
-            _add(actions, edges, found)
-    return [
-        parts.bucket(name, since_ms)
-        for (name, since_ms), parts in sorted(found.items())
-        if names is None or name in names
-    ]
+            want_all(actions)
+            found = sums_in(actions, edges)
+    return put_together(one for one in found if names is None or one.event_name in names)
 
 
-def _add(actions: Actions, edges: Sequence[int], found: dict[tuple[str, int], _Parts]) -> None:
-    want_all(actions)
-    bare = sorted(
-        {row.event_name for row in actions.profile if row.bare and row.in_range and row.source != Source.OFFLINE}
-        - {AMENDMENT}
-    )
-    for one in sum_up(actions, bare, edges[:-1]):
+def sums_in(actions: Actions, edges: Sequence[int]) -> list[Sum]:
+    """Add up all actions in the range of `actions`, after `want_all`, in the buckets that the edges bound."""
+    bare = {row.event_name for row in actions.profile if row.bare and row.in_range and row.source != Source.OFFLINE}
+    return list(sum_up(actions, sorted(bare - {AMENDMENT}), edges[:-1]))
+
+
+def put_together(sums: Iterable[Sum]) -> list[Bucket]:
+    """Sums as buckets, ordered by name and time."""
+    found: dict[tuple[str, int], _Parts] = {}
+    for one in sums:
         found.setdefault((one.event_name, one.bucket), _Parts()).add(one.currency, one[3:])
+    return [parts.bucket(name, since_ms) for (name, since_ms), parts in sorted(found.items())]
 
 
 class _Parts:

@@ -67,7 +67,7 @@ def totals_of(counts: EventCounts) -> EventTotals:
     return EventTotals(**{name: getattr(counts, name) for name in EventTotals.__struct_fields__})
 
 
-class _Sums:
+class Sums:
     """What is being added up for one event name."""
 
     def __init__(self) -> None:
@@ -76,15 +76,20 @@ class _Sums:
         self.value_e4: dict[str, int] = {}
         self.times_ms: list[int] = []
 
-    def add_profile(self, row: Profile, actions: Actions) -> None:
-        """Add what the profile settles: marks, copies that are left out, and copies that are an action each."""
+    def add_marks(self, row: Profile, actions: Actions) -> None:
+        """Add what a row of the profile tells of marks and of copies that are left out."""
         self.bots += row.in_range if row.marks & Mark.BOT else 0
         self.tools += row.in_range if row.marks & Mark.TOOL else 0
         if actions.is_left_out(row):
             self.left_out += row.in_range
             self.copies += row.in_range
             self.times_ms += [row.first_ms, row.last_ms]
-        elif row.bare and row.source != Source.OFFLINE and row.event_name not in actions.params["pooled_names"]:
+
+    def add_bare(self, row: Profile, actions: Actions) -> None:
+        """Add copies that a row of the profile shows to be an action each."""
+        if actions.is_left_out(row):
+            return
+        if row.bare and row.source != Source.OFFLINE and row.event_name not in actions.params["pooled_names"]:
             is_browser = row.source in BROWSER_SIDE
             sides = (row.in_range, 0) if is_browser else (0, row.in_range)
             limited = row.in_range if row.marks & Mark.LIMITED else 0
@@ -134,37 +139,46 @@ def events(
 def _events(
     store: Sql, dataset: Dataset, since_us: int | None, until_us: int | None, moment: Moment | None
 ) -> list[EventCounts]:
-    names: dict[str, _Sums] = {}
+    names: dict[str, Sums] = {}
     since_ms = -EVER_MS if since_us is None else -(-since_us // 1000)
     until_ms = EVER_MS if until_us is None else -(-until_us // 1000)
     with Actions(store, dataset, since_ms=since_ms, until_ms=until_ms, moment=moment) as actions:
         amended = want_all(actions)
         for row in actions.profile:
             if row.event_name != AMENDMENT and row.in_range:
-                names.setdefault(row.event_name, _Sums()).add_profile(row, actions)
+                sums = names.setdefault(row.event_name, Sums())
+                sums.add_marks(row, actions)
+                sums.add_bare(row, actions)
         for one in sum_up(actions, actions.params["pooled_names"]):
-            names.setdefault(one.event_name, _Sums()).add(one.currency, one[3:])
+            names.setdefault(one.event_name, Sums()).add(one.currency, one[3:])
         if since_us is None and until_us is None:
             held = sum(row.n for row in actions.profile if row.event_name != AMENDMENT)
             if held != sum(sums.copies for sums in names.values()):
                 raise Moved("the count of copies and their sum over actions differ")
         if amended is not None:
-            names[AMENDMENT] = _of_amendments(amended)
+            names[AMENDMENT] = of_amendments(amended)
+    return told(store, dataset, names, since_us, until_us)
+
+
+def told(
+    store: Sql, dataset: Dataset, names: dict[str, Sums], since_us: int | None, until_us: int | None
+) -> list[EventCounts]:
+    """The counts of each name, with what was refused of it in this range."""
     for item in tallied(store, dataset, since_us, until_us):
         if item.outcome == Outcome.REFUSED:
-            names.setdefault(item.event_name, _Sums()).refused += item.n
+            names.setdefault(item.event_name, Sums()).refused += item.n
     return [_counts(name, sums) for name, sums in sorted(names.items()) if sums.copies or sums.refused]
 
 
-def _of_amendments(found: Sequence[int]) -> _Sums:
+def of_amendments(found: Sequence[int]) -> Sums:
     """Amendments whose original is there are accepted copies; the others are set aside, and no copies."""
-    sums = _Sums()
+    sums = Sums()
     sums.copies, sums.left_out = found[1], found[2]
     sums.times_ms = list(found[3:5]) if found[1] else []
     return sums
 
 
-def _counts(name: str, sums: _Sums) -> EventCounts:
+def _counts(name: str, sums: Sums) -> EventCounts:
     return EventCounts(
         event_name=name,
         copies=sums.copies,

@@ -65,6 +65,8 @@ def settle(actions: Actions, bare_names: Sequence[str] = (), edges: Sequence[int
     """Add up what needs no closer look, and resolve all else in the pool, after `want_all`: statements can read
     `listed` then. True when there is something in the pool.
     """
+    if actions.is_whole:
+        return _resolve(actions)
     actions.put("sums", "sums_of_ids", PACKAGE, edges=list(edges))
     if bare_names:
         actions.put("sums", "sums_of_bare", PACKAGE, edges=list(edges), bare_names=list(bare_names))
@@ -74,9 +76,11 @@ def settle(actions: Actions, bare_names: Sequence[str] = (), edges: Sequence[int
     if int(long[0][0] or 0):
         actions.put("wanted", "wanted_long")
         actions.fill(2)
+    return _resolve(actions)
+
+
+def _resolve(actions: Actions) -> bool:
     is_resolved = actions.resolve()
-    actions.need("resolved")
-    actions.need("amended")
     if is_resolved and actions.count("originals"):
         actions.put("amended", "amended")
     return is_resolved

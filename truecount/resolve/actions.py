@@ -2,7 +2,7 @@
 
 Nearly every copy needs no more than a GROUP BY (sql/plain.sql). What could merge by key B, what an amendment names, and
 keys whose copies lie further apart than the window go into a pool, copy by copy, and are resolved there. When nothing
-can, the pool's stages are not run at all.
+can, the pool's stages are not run at all. Of few copies all go there: to find out which need it takes longer.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ EVER_MS: Final = 2**62
 """Beyond any time that a copy can have."""
 LARGE: Final = 300_000
 """Copies from which on statements are compiled."""
+WHOLE: Final = 100_000
+"""Copies up to which all may go into the pool."""
 
 
 ALL_SLICES: Final = {"all_slices": 1, "slice_names": [], "slice_from": "", "slice_until": "", "is_last_slice": 1}
@@ -95,9 +97,9 @@ class Actions(Scratch):
     `names` limits the work to copies of these events; dedup never looks across names. The range [since_ms, until_ms) is
     of event times; dedup itself always sees all copies, statements that count may use it. `moment` is what `moment_of`
     gave, for answers that are to agree with others; else it is now. `copies` names a table of some of the copies, in
-    place of all. After `resolve`, statements
+    place of all. `each` says that the answer is about actions one by one, not about sums. After `resolve`, statements
     can read `plain` (a row for each action outside the pool; rows with `long` set are none), `special` (each action of
-    the pool) and `verdicts` (each copy of the pool).
+    the pool) and `verdicts` (each copy of the pool). Where the answer `is_whole`, there is nothing but the pool.
     """
 
     def __init__(
@@ -110,9 +112,11 @@ class Actions(Scratch):
         until_ms: int = EVER_MS,
         moment: Moment | None = None,
         copies: str = "copies",
+        each: bool = False,
     ) -> None:
         super().__init__(store)
         self.dataset = dataset
+        self._each = each
         self.params |= {
             "copies": copies,
             "dataset": dataset.id,
@@ -128,6 +132,8 @@ class Actions(Scratch):
         }
         self.profile: list[Profile] = []
         self.any_offline = self.has_amendments = False
+        self.is_whole = False
+        """All copies go into the pool."""
         self._live = False
         """Whether key B may merge anything."""
         self.at_moment()
@@ -150,10 +156,20 @@ class Actions(Scratch):
             "any_wanted": 0,
             "other_doors": 0,
         }
-        self.large = sum(row.n for row in self.profile) > LARGE
         self.any_offline = any(row.source == Source.OFFLINE for row in self.profile)
         self.has_amendments = any(row.event_name == AMENDMENT for row in self.profile)
-        self.need("wanted")
+        held = sum(row.n for row in self.profile)
+        self.large = held > LARGE
+        # Sums over keys that need no closer look come without the pool, and sooner.
+        self.is_whole = held <= WHOLE and bool(self._each or self.has_amendments or self.names_of_key_b())
+        if self.is_whole:
+            self.params["pooled_names"] = sorted({row.event_name for row in self.profile} - {AMENDMENT})
+            self.others["listed"] = "listed_special"
+
+    def profile_of(self, since_ms: int, until_ms: int) -> list[Profile]:
+        """The profile of this moment with another range."""
+        rows = self.rows("profile", at_moment=1, since_ms=since_ms, until_ms=until_ms)
+        return sorted(Profile(*row) for row in rows)
 
     def is_left_out(self, row: Profile) -> bool:
         """Whether the copies of this row form no action."""
@@ -163,6 +179,9 @@ class Actions(Scratch):
         """Want what key B could merge: a browser copy and a server copy of a name, one of the two without an id."""
         names = self.names_of_key_b()
         if not names:
+            return
+        if self.is_whole:
+            self._live = True
             return
         self.put("live", "live_values", key_b_names=names)
         self._live = self.count("live") > 0
@@ -178,6 +197,8 @@ class Actions(Scratch):
 
     def want_places(self, table: str) -> None:
         """Want the keys of the copies whose places a scratch table holds, and those copies without a key."""
+        if self.is_whole:
+            return
         self.put("wanted", f"wanted_of_{table}")
         if self.any_offline:
             self.put("wanted", f"wanted_of_{table}_offline")
@@ -186,6 +207,12 @@ class Actions(Scratch):
 
     def fill(self, round_: int) -> None:
         """Put the copies that were wanted in this round into the pool."""
+        if self.is_whole:
+            if round_ == 1:
+                self.put("pool", "pool_whole")
+                if self.any_offline:
+                    self.put("pool", "pool_whole_offline")
+            return
         self.params["any_wanted"] = 1
         self.put("pool", "pool", round=round_)
         if self.any_offline:
@@ -196,7 +223,6 @@ class Actions(Scratch):
         if not self.count("pool"):
             return False
         self.put("sessions", "sessions")
-        self.need("joins")
         if self._live:
             self._join_by_key_b()
         self.put("resolved", "resolved")

@@ -24,6 +24,8 @@ DEFINITIONS: Final = (
     "plain",
     "special",
     "verdicts",
+    "listed_plain",
+    "listed_special",
     "listed",
     "keyed",
     "values_of_keys",
@@ -31,6 +33,7 @@ DEFINITIONS: Final = (
 )
 """What other statements may read by name, each after those it reads itself."""
 _READS: Final = re.compile(r"\b(?:from|join)\s+(\w+)\b", re.I)
+_TABLE: Final = re.compile(r"\{(\w+):Identifier\}")
 _COMMENT: Final = re.compile(r"^\s*--.*\n?", re.M)
 
 
@@ -41,16 +44,28 @@ def text_of(name: str, package: str = "truecount.resolve") -> str:
 
 
 @cache
-def complete(sql: str) -> str:
-    """Put the definitions that a SELECT reads, and those that they read, in front of it."""
-    needed: set[str] = set()
+def complete(sql: str, kept: frozenset[str] = frozenset(), others: tuple[tuple[str, str], ...] = ()) -> str:
+    """Put the definitions that a SELECT reads, and those that they read, in front of it.
+
+    Definitions in `kept` are read from the scratch tables of their names, and instead of each first one in `others` the
+    second is.
+    """
+    instead = dict(others)
+    texts: dict[str, str] = {}
     waiting = [sql]
     while waiting:
         for name in _READS.findall(waiting.pop()):
-            if name in DEFINITIONS and name not in needed:
-                needed.add(name)
-                waiting.append(text_of(name))
-    if not needed:
+            if name in DEFINITIONS and name not in texts:
+                text = f"select * from {{{name}:Identifier}}" if name in kept else text_of(instead.get(name, name))
+                texts[name] = text
+                waiting.append(text)
+    if not texts:
         return sql
-    definitions = (f"{name} as (\n{text_of(name)}\n)" for name in DEFINITIONS if name in needed)
+    definitions = (f"{name} as (\n{texts[name]}\n)" for name in DEFINITIONS if name in texts)
     return "with\n" + ",\n".join(definitions) + f"\nselect * from (\n{sql}\n)"
+
+
+@cache
+def tables_of(sql: str) -> tuple[str, ...]:
+    """The scratch tables, and others that are parameters, that a statement reads."""
+    return tuple(sorted(set(_TABLE.findall(sql))))

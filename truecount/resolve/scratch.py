@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-from .definitions import complete, text_of
+from .definitions import complete, tables_of, text_of
 
 
 class Sql(Protocol):
@@ -48,6 +48,13 @@ COLUMNS: Final = {
     "keyless UInt8, first_place UInt128, session UInt32, action UInt128, join_rule String",
     "targets": "place UInt128",
     "chosen": "place UInt128",
+    "special": "event_name String, class UInt8, key String, bare UInt8, action UInt128, long UInt8, copies UInt64, "
+    "browser_copies UInt64, limited UInt8, value_e4 Nullable(Int64), unit UInt16, event_time_ms Int64, "
+    "kept_place UInt128",
+    "verdicts": "event_name String, place UInt128, action UInt128, kept UInt8, rule String",
+    "listed": "event_name String, class UInt8, key String, action UInt128, kept_place UInt128, copies UInt64, "
+    "browser_copies UInt64, door UInt8, limited UInt8, value_e4 Nullable(Int64), unit UInt16, event_time_ms Int64, "
+    "rules Array(String)",
     "shown": "place UInt128, action UInt128, kept UInt8, rule String",
     "rolling": "kind String, event_name String, bucket_ms Int64, class UInt8, door UInt8, word String, rule String, "
     "n Int64, copies Int64, browser_copies Int64, limited Int64, value_e4 Int128, left_out Int64, "
@@ -55,7 +62,10 @@ COLUMNS: Final = {
     "changes": "kind String, event_name String, bucket_ms Int64, class UInt8, door UInt8, word String, rule String, "
     "n Int64, copies Int64, browser_copies Int64, limited Int64, value_e4 Int128, left_out Int64",
 }
-"""Scratch tables by the name that the .sql files call them by, with their columns in the order the SELECTs give."""
+"""Scratch tables by the name that the .sql files call them by, with their columns in the order the SELECTs give.
+
+One that has the name of a definition holds what that gives: `keep` puts it there.
+"""
 DEDUP_COLUMNS: Final = (
     "dataset", "source", "received_us", "event_time_ms", "event_name", "event_id", "value_e4", "currency", "order_id",
     "item_number", "fbp", "fbc", "em", "ph", "fn", "ln", "db", "ge", "ct", "st", "zp", "country", "external_id",
@@ -68,13 +78,16 @@ LIKE: Final = {"touched": "copies", "news": "rolled"}
 
 
 class Scratch:
-    """The scratch tables of one answer. A table is made when something is first put into it, or asked for by `need`."""
+    """The scratch tables of one answer. A table is made when something is first put into it, or read from it."""
 
     def __init__(self, store: Sql) -> None:
         self.store = store
         self._token = secrets.token_hex(8)
         self.params: dict[str, Any] = {}
+        self.others: dict[str, str] = {}
+        """Definitions that read something else in this answer: name -> the name of what they are instead."""
         self._made: dict[str, str] = {}
+        self._kept: set[str] = set()
         self.large = False
         """Whether there is so much to read that statements are worth compiling."""
 
@@ -103,6 +116,7 @@ class Scratch:
     def drop(self, *tables: str) -> None:
         """Drop these tables, as far as they are there."""
         names = [self._made.pop(table) for table in tables if table in self._made]
+        self._kept.difference_update(tables)
         for table in tables:
             self.params.pop(table, None)
         if names:
@@ -123,13 +137,19 @@ class Scratch:
     ) -> None:
         """Put what the named SELECT gives into a scratch table: into all its columns, or these."""
         self.need(table)
-        sql = self._statement(statement, package)
+        sql = self.statement(statement, package)
         into = f"{self._made[table]} ({', '.join(columns)})" if columns else self._made[table]
         self.store.command(f"INSERT INTO {into}\n{sql}", self._used(sql, params))
 
+    def keep(self, definition: str) -> None:
+        """Work out a definition once: statements read from now on what it gives now, from a scratch table."""
+        if definition not in self._kept:
+            self.put(definition, f"{self.others.get(definition, definition)}")
+            self._kept.add(definition)
+
     def rows(self, statement: str, package: str = "truecount.resolve", **params: Any) -> Sequence[Sequence[Any]]:
         """The rows of the named SELECT."""
-        return self.ask(self._statement(statement, package), **params)
+        return self.ask(self.statement(statement, package), **params)
 
     def ask(self, sql: str, **params: Any) -> Sequence[Sequence[Any]]:
         """The rows of a SELECT that is at hand, with those of our parameters that it names."""
@@ -145,10 +165,15 @@ class Scratch:
         self.need(table)
         self.store.command(f"TRUNCATE TABLE {self._made[table]}")
 
-    def _statement(self, statement: str, package: str) -> str:
-        return complete(text_of(statement, package)) + ("" if self.large else UNCOMPILED)
+    def statement(self, name: str, package: str) -> str:
+        """A SELECT with all that it reads."""
+        sql = complete(text_of(name, package), frozenset(self._kept), tuple(sorted(self.others.items())))
+        return sql + ("" if self.large else UNCOMPILED)
 
     def _used(self, sql: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        for table in tables_of(sql):
+            if table in COLUMNS:
+                self.need(table)
         known = {**self.params, **params}
         return {name: value for name, value in known.items() if "{" + name + ":" in sql}
 

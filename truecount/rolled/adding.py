@@ -50,23 +50,22 @@ def add_all(
     amended = want_all(actions)
     actions.params["sign"] = sign
     actions.need("rolling")
-    slices = list(_slices(actions, slice_copies))
+    slices = [] if actions.is_whole else list(_slices(actions, slice_copies))
     said = after_slice or (lambda share: None)
     found_long = False
     for at, one in enumerate(slices):
         actions.put("rolling", "actions_of_ids", PACKAGE, **one.params)
         found_long |= _want_long(actions)
         said((at + 1) / (len(slices) + 2))
-    if any(row.bare and row.source != Source.OFFLINE for row in actions.profile):
+    if not actions.is_whole and any(row.bare and row.source != Source.OFFLINE for row in actions.profile):
         actions.put("rolling", "actions_of_bare", PACKAGE)
-    if actions.any_offline:
+    if actions.any_offline and not actions.is_whole:
         actions.put("rolling", "actions_of_offline", PACKAGE)
         found_long |= _want_long(actions)
     said((len(slices) + 1) / (len(slices) + 2))
     if found_long:
         actions.fill(2)
     if actions.resolve():
-        actions.need("amended")
         if actions.count("originals"):
             actions.put("amended", "amended")
         actions.put("rolling", "actions_of_special", PACKAGE)

@@ -68,7 +68,7 @@ def build(
         add_all(actions, slice_copies=slice_copies, after_slice=put_down)
         into = f"rolled ({', '.join(NEWS_OF_COPIES)})"
         store.command(
-            f"INSERT INTO {into}\n{actions._statement('news_of_copies', PACKAGE)}",
+            f"INSERT INTO {into}\n{actions.statement('news_of_copies', PACKAGE)}",
             {**actions.params, **MARKS, "generation": number, **_since({})},
         )
     with News(store, dataset, number) as news:

@@ -18,9 +18,10 @@ from truecount.manager.views.changes import ChangeMark
 from truecount.manager.views.diagnostics import KeptFinding
 from truecount.measure.buckets import Bucket, buckets
 from truecount.measure.coverage import Coverage, coverage
-from truecount.measure.events import EventTotals, events, totals_of
+from truecount.measure.events import EventTotals
 from truecount.measure.forms import time_of_ms, time_of_us
-from truecount.resolve.actions import Moment, moment_of
+from truecount.measure.periods import Periods
+from truecount.resolve.actions import Moment
 from truecount.resolve.scratch import Sql
 from truecount.rolled.reading import Gone, Rolled, fits
 
@@ -82,31 +83,21 @@ def counts(store: Sql, dataset: Dataset, period: Period, chosen: str | None, rol
 
     From rolled-up counts where the dataset has them and they know the period, else counted in full.
     """
-    if fits(period.cuts()) and (found := rolling.of(dataset, store)):
+    if fits(period.cuts()) and (kept := rolling.of(dataset, store)):
         with suppress(Gone):  # between two looks
-            return _rolled_up(*found, dataset, period, chosen)
+            return _rolled_up(*kept, dataset, period, chosen)
     as_of_us = time.time_ns() // 1000
-    moment = moment_of(store, dataset)
-    now = _in_full(store, dataset, period.since_ms, period.until_ms, moment)
-    first_ms, last_ms = period.before()
-    any_before = store.query_rows(
-        "SELECT 1 FROM copies WHERE dataset = {dataset:String} AND event_time_ms < {last_ms:Int64} LIMIT 1",
-        {"dataset": dataset.id, "last_ms": last_ms},
-    )
-    before = _in_full(store, dataset, first_ms, last_ms, moment) if any_before else []
+    edges = [*period.before(), period.until_ms]
+    found = Periods(store, dataset, sorted({*edges, *period.cuts()}), edges)
+    before, now = found.totals
     name = hero_of(now, chosen)
-    found_bars = bars(store, dataset, period, name, moment)
-    return _counts(as_of_us, dataset, period, now, before, name, found_bars)
+    return _counts(as_of_us, dataset, period, now, before, name, found.buckets(period.cuts(), name))
 
 
 def _rolled_up(rolled: Rolled, as_of_us: int, dataset: Dataset, period: Period, chosen: str | None) -> Counts:
     before, now = rolled.totals([period.before()[0], period.since_ms, period.until_ms])
     name = hero_of(now, chosen)
     return _counts(as_of_us, dataset, period, now, before, name, rolled.buckets(period.cuts(), name))
-
-
-def _in_full(store: Sql, dataset: Dataset, since_ms: int, until_ms: int, moment: Moment) -> list[EventTotals]:
-    return [totals_of(one) for one in events(store, dataset, since_ms * 1000, until_ms * 1000, moment)]
 
 
 def _counts(

@@ -1,0 +1,56 @@
+"""Periods: what `events` and `buckets` tell of periods that adjoin, from one count of all actions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from truecount.datasets import Dataset
+from truecount.resolve.actions import AMENDMENT, Actions, Moment
+from truecount.resolve.scratch import Sql
+
+from .buckets import Bucket, put_together, sums_in
+from .events import EventTotals, Sums, of_amendments, told, totals_of
+from .sums import PACKAGE, want_all
+
+
+class Periods:
+    """The actions of a dataset, added up between cuts, for any questions whose edges are among them.
+
+    `cuts` ascend, in ms since 1970; `edges` are those that bound the periods. All is of one moment of the log: of
+    `moment`, or of now. ValueError for edges that are no cuts.
+    """
+
+    def __init__(
+        self, store: Sql, dataset: Dataset, cuts: Sequence[int], edges: Sequence[int], moment: Moment | None = None
+    ) -> None:
+        if len(edges) < 2 or not set(edges) <= set(cuts) or list(cuts) != sorted(set(cuts)):
+            raise ValueError("cuts ascend, and edges of periods are among them")
+        self._cuts, self._edges = list(cuts), list(edges)
+        with Actions(store, dataset, since_ms=cuts[0], until_ms=cuts[-1], moment=moment) as actions:
+            has_any = want_all(actions) is not None
+            self._sums = sums_in(actions, cuts)
+            self.totals = [self._totals(actions, since_ms, until_ms, has_any) for since_ms, until_ms in pairwise(edges)]
+            """For each period the counts of each event, by name."""
+
+    def buckets(self, edges: Sequence[int], event_name: str) -> list[Bucket]:
+        """Actions of one event in the buckets that these cuts bound; those without actions are left out."""
+        return put_together(
+            one._replace(bucket=max(edge for edge in edges if edge <= one.bucket))
+            for one in self._sums
+            if one.event_name == event_name and edges[0] <= one.bucket < edges[-1]
+        )
+
+    def _totals(self, actions: Actions, since_ms: int, until_ms: int, has_amendments: bool) -> list[EventTotals]:
+        names: dict[str, Sums] = {}
+        for row in actions.profile_of(since_ms, until_ms):
+            if row.event_name != AMENDMENT and row.in_range:
+                names.setdefault(row.event_name, Sums()).add_marks(row, actions)
+        for one in self._sums:
+            if since_ms <= one.bucket < until_ms:
+                names.setdefault(one.event_name, Sums()).add(one.currency, one[3:])
+        if has_amendments:
+            [found] = actions.rows("amendments_found", PACKAGE, since_ms=since_ms, until_ms=until_ms)
+            names[AMENDMENT] = of_amendments([int(value) for value in found])
+        counts = told(actions.store, actions.dataset, names, since_ms * 1000, until_ms * 1000)
+        return [totals_of(one) for one in counts]
