@@ -13,14 +13,14 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from truecount.datasets import Dataset
 from truecount.measure.events import events
-from truecount.store.client import Store
+from truecount.store.client import Statement, Store
 from truecount.store.local import engine
 
 BAR: Final = 3.0
@@ -74,9 +74,15 @@ class Timed:
         with self._noting(sql):
             return self._store.query_rows(sql, params)
 
-    def command(self, sql: str, params: Mapping[str, Any] | None = None) -> object:
-        with self._noting(sql):
-            return self._store.command(sql, params)
+    def script(self, commands: Sequence[Statement], select: Statement | None = None) -> Sequence[Sequence[Any]]:
+        """One after the other, so that each has its time."""
+        for sql, params in commands:
+            with self._noting(sql):
+                self._store.script([(sql, params)])
+        if select is None:
+            return []
+        with self._noting(select[0]):
+            return self._store.script([], select)
 
     @contextmanager
     def _noting(self, sql: str) -> Iterator[None]:

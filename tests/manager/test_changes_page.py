@@ -165,8 +165,8 @@ class Empty:
     def query_rows(self, sql: str, params: Any = None) -> list[Any]:
         return []
 
-    def command(self, sql: str, params: Any = None) -> None:
-        return None
+    def script(self, commands: Any, select: Any = None) -> list[Any]:
+        return []
 
 
 @pytest.mark.parametrize("path", ["/d/77?since=1h", "/d/77/event?name=Purchase&since=1h"])

@@ -233,13 +233,14 @@ def test_a_long_parameter_of_a_statement_is_cut_where_it_is_shown() -> None:
         def query_rows(self, sql: str, params: object = None) -> list[list[object]]:
             return [[sql]]
 
-        command = query_rows
+        def script(self, commands: object, select: object = None) -> list[list[object]]:
+            return []
 
     noting = Recorded(Silent(), "box")
     assert noting.query_rows("SELECT 1", {"name": "x" * 10_000}) == [["SELECT 1"]]
-    noting.command("DROP TABLE t")
-    first, second = noting.statements
-    assert len(first.params["name"]) == recorded.LONGEST + 1 and second.params == {}
+    noting.script([("DROP TABLE t", None)], ("SELECT 2", {"n": 2}))
+    first, second, third = noting.statements
+    assert len(first.params["name"]) == recorded.LONGEST + 1 and second.params == {} and third.params == {"n": "2"}
 
 
 def test_a_store_that_is_away_is_said_in_each_box_and_the_page_stands(

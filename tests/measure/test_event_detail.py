@@ -15,6 +15,7 @@ from tests.resolve import reference
 from tests.resolve.histories import drawn_of_each_kind, placed
 from tests.resolve.loading import START_US, load, rows_of
 from tests.resolve.reference import Row
+from tests.resolve.ways import WAYS, going
 from truecount.copies import Copy
 from truecount.datasets import Dataset, DatasetSettings
 from truecount.measure import event_copies
@@ -56,6 +57,12 @@ def sale(source: str, event_id: str = "", at_us: int = 0, **fields: Any) -> Copy
 # Sums and duplicates
 
 
+@pytest.fixture(scope="module", params=WAYS)
+def way(request: pytest.FixtureRequest) -> Iterator[str]:
+    with going(request.param) as chosen:
+        yield chosen
+
+
 @pytest.fixture(scope="module")
 def histories() -> list[list[Row]]:
     """In the dataset d; those with amendments in e, where each question has to look at all events."""
@@ -67,7 +74,7 @@ def histories() -> list[list[Row]]:
 
 
 @pytest.fixture(scope="module")
-def loaded(store: Store, histories: list[list[Row]]) -> Iterator[Store]:
+def loaded(store: Store, way: str, histories: list[list[Row]]) -> Iterator[Store]:
     store.command("TRUNCATE TABLE copies")
     load(store, [row for rows in histories for row in rows])
     yield store

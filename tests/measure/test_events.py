@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from truecount.measure.explain import explain
 from truecount.measure.outcomes import outcomes
 from truecount.measure.refused import refused
 from truecount.resolve.scratch import PREFIX, Scratch
-from truecount.store.client import Store
+from truecount.store.client import Statement, Store
 from truecount.vocabulary import Mark
 
 START_MS = START_US // 1000
@@ -353,14 +353,20 @@ def test_an_answer_looks_at_one_moment_whatever_is_loaded_meanwhile(clean: Store
             self.n = 0
 
         def query_rows(self, sql: str, params: Mapping[str, Any] | None = None) -> Any:
-            if "last_seq" not in sql:
-                self.n += 1
-                row = sale("d", "server", "a", 100 + self.n)
-                load(clean, [Row("d1", 100 + self.n, 0, row), Row(f"n{self.n}", 1, 0, row)])
             return clean.query_rows(sql, params)
 
-        def command(self, sql: str, params: Mapping[str, Any] | None = None) -> Any:
-            return clean.command(sql, params)
+        def script(self, commands: Sequence[Statement], select: Statement | None = None) -> Any:
+            for sql, params in (*commands, *([select] if select else [])):
+                if "last_seq" not in sql:
+                    self.n += 1
+                    row = sale("d", "server", "a", 100 + self.n)
+                    load(clean, [Row("d1", 100 + self.n, 0, row), Row(f"n{self.n}", 1, 0, row)])
+                rows = (
+                    clean.script([], (sql, params))
+                    if sql[:6].lower() == "select" or sql.startswith("with")
+                    else clean.script([(sql, params)])
+                )
+            return rows
 
     load(clean, rows_of([sale("d", "browser", "a", fbp="f"), sale("d", "browser", "", 5, fbp="f")]))
     loading = Loading()
@@ -373,7 +379,9 @@ def test_an_answer_looks_at_one_moment_whatever_is_loaded_meanwhile(clean: Store
 def test_an_engine_that_starts_sweeps_what_a_crash_left(tmp_path: Path) -> None:
     count = "SELECT count() FROM system.tables WHERE startsWith(name, 'scratch_')"
     with empty_store(tmp_path) as store:
-        Scratch(store).need("pool")
+        left = Scratch(store)
+        left.need("pool")
+        left.flush()
         assert store.query_rows(count) == [(1,)]
     with empty_store(tmp_path) as store:
         assert store.query_rows(count) == [(0,)]

@@ -42,17 +42,14 @@ def verdicts(store: Store, dataset: Dataset = DATASET) -> dict[tuple[str, int, i
     with Actions(store, dataset) as actions:
         actions.want_key_b()
         actions.need("targets")
-        everything = complete("select place from accepted")
-        store.command(f"INSERT INTO {actions.params['targets']} {everything}", actions._used(everything, {}))
+        actions.do("INSERT INTO {targets:Identifier} " + complete("select place from accepted"))
         actions.want_places("targets")
         actions.fill(1)
         actions.resolve()
-        sql = complete(place_of)
-        offsets = {row[0]: tuple(row[1:]) for row in store.query_rows(sql, actions._used(sql, {}))}
-        sql = complete("select place, action, kept, rule from verdicts")
+        offsets = {row[0]: tuple(row[1:]) for row in actions.ask(complete(place_of))}
         return {
             offsets[place]: reference.Said(offsets[action], "kept" if kept else "duplicate", rule)
-            for place, action, kept, rule in store.query_rows(sql, actions._used(sql, {}))
+            for place, action, kept, rule in actions.ask(complete("select place, action, kept, rule from verdicts"))
         }
 
 

@@ -276,7 +276,7 @@ ROWS = {
 
 
 @pytest.fixture(scope="module")
-def answers(store: Store) -> Iterator[tuple[dict[tuple[str, int, int], Said], dict[str, EventCounts]]]:
+def answers(store: Store, way: str) -> Iterator[tuple[dict[tuple[str, int, int], Said], dict[str, EventCounts]]]:
     load(store, [row for rows in ROWS.values() for row in rows])
     yield verdicts(store, DATASET), {one.event_name: one for one in events(store, DATASET)}
     store.command("TRUNCATE TABLE copies")

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from truecount.resolve.scratch import Sql
+from truecount.resolve.scratch import Statement as Asked
 
 LONGEST: Final = 2000
 """Characters of one parameter that are shown: an event's name may be long, and so may a list of doors."""
@@ -34,9 +35,10 @@ class Recorded:
         self._note(sql, params)
         return self._store.query_rows(sql, params)
 
-    def command(self, sql: str, params: Mapping[str, Any] | None = None) -> object:
-        self._note(sql, params)
-        return self._store.command(sql, params)
+    def script(self, commands: Sequence[Asked], select: Asked | None = None) -> Sequence[Sequence[Any]]:
+        for sql, params in (*commands, *([select] if select else [])):
+            self._note(sql, params)
+        return self._store.script(commands, select)
 
     def _note(self, sql: str, params: Mapping[str, Any] | None) -> None:
         texts = {name: msgspec.json.encode(value).decode() for name, value in (params or {}).items()}

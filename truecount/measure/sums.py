@@ -72,7 +72,7 @@ def settle(actions: Actions, bare_names: Sequence[str] = (), edges: Sequence[int
         actions.put("sums", "sums_of_bare", PACKAGE, edges=list(edges), bare_names=list(bare_names))
     if actions.any_offline:
         actions.put("sums", "sums_of_offline", PACKAGE, edges=list(edges))
-    long = actions.store.query_rows(f"SELECT sum(length(long_keys)) FROM {actions.params['sums']}")
+    long = actions.ask("SELECT sum(length(long_keys)) FROM {sums:Identifier}")
     if int(long[0][0] or 0):
         actions.put("wanted", "wanted_long")
         actions.fill(2)

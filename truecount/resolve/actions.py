@@ -58,7 +58,7 @@ EVER_MS: Final = 2**62
 LARGE: Final = 300_000
 """Copies from which on statements are compiled."""
 WHOLE: Final = 100_000
-"""Copies up to which all may go into the pool."""
+"""Copies up to which all go into the pool (docs/decisions/0014)."""
 
 
 ALL_SLICES: Final = {"all_slices": 1, "slice_names": [], "slice_from": "", "slice_until": "", "is_last_slice": 1}
@@ -97,9 +97,9 @@ class Actions(Scratch):
     `names` limits the work to copies of these events; dedup never looks across names. The range [since_ms, until_ms) is
     of event times; dedup itself always sees all copies, statements that count may use it. `moment` is what `moment_of`
     gave, for answers that are to agree with others; else it is now. `copies` names a table of some of the copies, in
-    place of all. `each` says that the answer is about actions one by one, not about sums. After `resolve`, statements
-    can read `plain` (a row for each action outside the pool; rows with `long` set are none), `special` (each action of
-    the pool) and `verdicts` (each copy of the pool). Where the answer `is_whole`, there is nothing but the pool.
+    place of all. After `resolve`, statements can read `plain` (a row for each action outside the pool; rows with `long`
+    set are none), `special` (each action of the pool) and `verdicts` (each copy of the pool). Where the answer
+    `is_whole`, there is nothing but the pool.
     """
 
     def __init__(
@@ -112,11 +112,9 @@ class Actions(Scratch):
         until_ms: int = EVER_MS,
         moment: Moment | None = None,
         copies: str = "copies",
-        each: bool = False,
     ) -> None:
         super().__init__(store)
         self.dataset = dataset
-        self._each = each
         self.params |= {
             "copies": copies,
             "dataset": dataset.id,
@@ -160,8 +158,7 @@ class Actions(Scratch):
         self.has_amendments = any(row.event_name == AMENDMENT for row in self.profile)
         held = sum(row.n for row in self.profile)
         self.large = held > LARGE
-        # Sums over keys that need no closer look come without the pool, and sooner.
-        self.is_whole = held <= WHOLE and bool(self._each or self.has_amendments or self.names_of_key_b())
+        self.is_whole = held <= WHOLE
         if self.is_whole:
             self.params["pooled_names"] = sorted({row.event_name for row in self.profile} - {AMENDMENT})
             self.others["listed"] = "listed_special"
@@ -202,7 +199,7 @@ class Actions(Scratch):
         self.put("wanted", f"wanted_of_{table}")
         if self.any_offline:
             self.put("wanted", f"wanted_of_{table}_offline")
-        names = self.store.query_rows(f"SELECT DISTINCT event_name FROM {self.params['wanted']}")
+        names = self.ask("SELECT DISTINCT event_name FROM {wanted:Identifier}")
         self.params["pooled_names"] = sorted({*self.params["pooled_names"], *(str(name) for (name,) in names)})
 
     def fill(self, round_: int) -> None:
@@ -261,8 +258,8 @@ class Actions(Scratch):
         """Let clusters find their label; each round halves the way that is left, and the last one changes nothing."""
         while True:
             self.put("labels_next", "labels_next")
-            changed = self.store.query_rows(
-                f"SELECT count() FROM {self.params['labels']} AS a INNER JOIN {self.params['labels_next']} AS b "
+            changed = self.ask(
+                "SELECT count() FROM {labels:Identifier} AS a INNER JOIN {labels_next:Identifier} AS b "
                 "ON a.place = b.place WHERE a.label != b.label"
             )
             self.swap("labels", "labels_next")

@@ -9,12 +9,15 @@ from typing import Any, Final, Protocol, Self
 
 from .definitions import complete, tables_of, text_of
 
+Statement = tuple[str, Mapping[str, Any] | None]
+"""SQL with its parameters."""
+
 
 class Sql(Protocol):
     """What a store must do for us: statements with ClickHouse's own query parameters."""
 
     def query_rows(self, sql: str, params: Mapping[str, Any] | None = None) -> Sequence[Sequence[Any]]: ...
-    def command(self, sql: str, params: Mapping[str, Any] | None = None) -> object: ...
+    def script(self, commands: Sequence[Statement], select: Statement | None = None) -> Sequence[Sequence[Any]]: ...
 
 
 PREFIX: Final = "scratch_"
@@ -78,7 +81,10 @@ LIKE: Final = {"touched": "copies", "news": "rolled"}
 
 
 class Scratch:
-    """The scratch tables of one answer. A table is made when something is first put into it, or read from it."""
+    """The scratch tables of one answer. A table is made when something is first put into it, or read from it.
+
+    Commands wait for the next question, and go to the store with it; who names a table elsewhere calls `flush` first.
+    """
 
     def __init__(self, store: Sql) -> None:
         self.store = store
@@ -87,6 +93,7 @@ class Scratch:
         self.others: dict[str, str] = {}
         """Definitions that read something else in this answer: name -> the name of what they are instead."""
         self._made: dict[str, str] = {}
+        self._waiting: list[Statement] = []
         self._kept: set[str] = set()
         self.large = False
         """Whether there is so much to read that statements are worth compiling."""
@@ -97,8 +104,11 @@ class Scratch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:
+            self._waiting.clear()
         try:
             self.drop(*self._made)
+            self.flush()
         except Exception:
             # The engine is gone or busy: what it keeps is in memory alone. The first error is the one to see.
             if kind is None:
@@ -110,7 +120,7 @@ class Scratch:
             name = f"{PREFIX}{self._token}_{table}"
             columns = f"AS {LIKE[table]}" if table in LIKE else f"({COLUMNS[table]})"
             # Its description goes to disk even so. Nobody needs that after a crash, and no answer waits for it.
-            self.store.command(f"CREATE TABLE {name} {columns} ENGINE = Memory SETTINGS fsync_metadata = 0")
+            self.do(f"CREATE TABLE {name} {columns} ENGINE = Memory SETTINGS fsync_metadata = 0")
             self._made[table] = self.params[table] = name
 
     def drop(self, *tables: str) -> None:
@@ -120,7 +130,7 @@ class Scratch:
         for table in tables:
             self.params.pop(table, None)
         if names:
-            self.store.command(f"DROP TABLE IF EXISTS {', '.join(names)} SYNC")
+            self.do(f"DROP TABLE IF EXISTS {', '.join(names)} SYNC")
 
     def swap(self, one: str, other: str) -> None:
         """Let two tables of the same columns change their names."""
@@ -139,7 +149,18 @@ class Scratch:
         self.need(table)
         sql = self.statement(statement, package)
         into = f"{self._made[table]} ({', '.join(columns)})" if columns else self._made[table]
-        self.store.command(f"INSERT INTO {into}\n{sql}", self._used(sql, params))
+        self.do(f"INSERT INTO {into}\n{sql}", **params)
+
+    def do(self, sql: str, **params: Any) -> None:
+        """Run a statement that gives no rows, with those of our parameters that it names."""
+        used = self._used(sql, params)  # may have a table made first
+        self._waiting.append((sql, used))
+
+    def flush(self) -> None:
+        """Have everything done that waits."""
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self.store.script(waiting)
 
     def keep(self, definition: str) -> None:
         """Work out a definition once: statements read from now on what it gives now, from a scratch table."""
@@ -153,17 +174,19 @@ class Scratch:
 
     def ask(self, sql: str, **params: Any) -> Sequence[Sequence[Any]]:
         """The rows of a SELECT that is at hand, with those of our parameters that it names."""
-        return self.store.query_rows(sql, self._used(sql, params))
+        used = self._used(sql, params)
+        waiting, self._waiting = self._waiting, []
+        return self.store.script(waiting, (sql, used))
 
     def count(self, table: str) -> int:
         """How many rows a scratch table has; 0 where it is not made."""
         if table not in self._made:
             return 0
-        return int(self.store.query_rows(f"SELECT count() FROM {self._made[table]}")[0][0])
+        return int(self.ask(f"SELECT count() FROM {self._made[table]}")[0][0])
 
     def empty(self, table: str) -> None:
         self.need(table)
-        self.store.command(f"TRUNCATE TABLE {self._made[table]}")
+        self.do(f"TRUNCATE TABLE {self._made[table]}")
 
     def statement(self, name: str, package: str) -> str:
         """A SELECT with all that it reads."""
@@ -172,7 +195,7 @@ class Scratch:
 
     def _used(self, sql: str, params: Mapping[str, Any]) -> dict[str, Any]:
         for table in tables_of(sql):
-            if table in COLUMNS:
+            if table in COLUMNS and table not in params:
                 self.need(table)
         known = {**self.params, **params}
         return {name: value for name, value in known.items() if "{" + name + ":" in sql}

@@ -77,11 +77,11 @@ def add_all(
 
 def _want_long(actions: Actions) -> bool:
     """Want the keys that the pool must cut into sessions; whether there were any."""
-    rows = actions.store.query_rows(f"SELECT sum(length(long_keys)) FROM {actions.params['rolling']}")
+    rows = actions.ask("SELECT sum(length(long_keys)) FROM {rolling:Identifier}")
     if not int(rows[0][0] or 0):
         return False
     actions.put("wanted", "wanted_long", PACKAGE)
-    actions.store.command(f"ALTER TABLE {actions.params['rolling']} UPDATE long_keys = [] WHERE notEmpty(long_keys)")
+    actions.do("ALTER TABLE {rolling:Identifier} UPDATE long_keys = [] WHERE notEmpty(long_keys)")
     return True
 
 
@@ -123,10 +123,11 @@ class _Whole(Slice):
 
 def _ranges(actions: Actions, name: str, parts: int, copies: int) -> Iterable[Slice]:
     """The ids of one name in ranges of about as many copies, by a sample of them."""
-    rows = actions.store.query_rows(
+    rows = actions.ask(
         "SELECT event_id FROM copies WHERE dataset = {dataset:String} AND event_name = {name:String} "
         "AND event_id != '' AND cityHash64(event_id) % {every:UInt64} = 0 ORDER BY event_id",
-        {"dataset": actions.dataset.id, "name": name, "every": max(1, copies // SAMPLE)},
+        name=name,
+        every=max(1, copies // SAMPLE),
     )
     ids = [str(id) for (id,) in rows]
     edges = sorted({ids[len(ids) * at // parts] for at in range(1, parts)}) if ids else []

@@ -62,10 +62,7 @@ def forget(store: Sql, dataset: str, but: int | None = None) -> int:
         "SELECT DISTINCT generation FROM rolled WHERE dataset = {dataset:String}", {"dataset": dataset}
     )
     gone = sorted(int(number) for (number,) in rows if int(number) != but)
-    for number in gone:
-        store.command(
-            f"ALTER TABLE rolled DROP PARTITION ({_quoted(dataset)}, {number})",
-        )
+    store.script([(f"ALTER TABLE rolled DROP PARTITION ({_quoted(dataset)}, {number})", None) for number in gone])
     return len(gone)
 
 

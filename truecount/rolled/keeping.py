@@ -67,9 +67,11 @@ def build(
 
         add_all(actions, slice_copies=slice_copies, after_slice=put_down)
         into = f"rolled ({', '.join(NEWS_OF_COPIES)})"
-        store.command(
+        actions.do(
             f"INSERT INTO {into}\n{actions.statement('news_of_copies', PACKAGE)}",
-            {**actions.params, **MARKS, "generation": number, **_since({})},
+            **MARKS,
+            generation=number,
+            **_since({}),
         )
     with News(store, dataset, number) as news:
         news.take_moment({}, moment)
@@ -151,6 +153,8 @@ class Touched(Scratch):
 
     @property
     def table(self) -> str:
+        """Its name, for others: all that was taken is there."""
+        self.flush()
         return str(self.params["touched"])
 
     def take_fresh(self) -> bool:
@@ -186,12 +190,12 @@ class Touched(Scratch):
 
     def reached(self) -> set[str]:
         """The names of all that is here."""
-        rows = self.store.query_rows(f"SELECT DISTINCT toString(event_name) FROM {self.table}")
+        rows = self.ask("SELECT DISTINCT toString(event_name) FROM {touched:Identifier}")
         return {str(name) for (name,) in rows}
 
     def _has_amendments(self) -> bool:
         sql = "SELECT 1 FROM copies WHERE dataset = {dataset:String} AND event_name = {name:String} LIMIT 1"
-        return bool(self.store.query_rows(sql, {"dataset": self.dataset.id, "name": AMENDMENT}))
+        return bool(self.ask(sql, name=AMENDMENT))
 
     def _take(self, statement: str) -> None:
         self.put("touched", statement, PACKAGE, DEDUP_COLUMNS)
@@ -215,7 +219,10 @@ class News(Scratch):
 
     def take_changes(self, actions: Actions) -> None:
         """What was added up in `actions`."""
+        actions.need("rolling")
+        actions.flush()
         self.put("changes", "changes", PACKAGE, rolling=actions.params["rolling"])
+        self.flush()
 
     def take_back(self, names: Sequence[str] | None = None) -> None:
         """What these names, or all, counted for."""
@@ -232,13 +239,16 @@ class News(Scratch):
     def put_down(self) -> None:
         """Write all of it, at once."""
         self.put("news", "news_of_changes", PACKAGE, NEWS_OF_CHANGES)
-        self.store.command(f"INSERT INTO rolled SELECT * FROM {self.params['news']}{_ONE_BLOCK}")
+        self.do(f"INSERT INTO rolled SELECT * FROM {{news:Identifier}}{_ONE_BLOCK}")
+        self.flush()
 
     def _row(self, kind: str, word: str, n: int) -> None:
-        self.store.command(
-            f"INSERT INTO {self.params['news']} (dataset, generation, kind, word, n) "
+        self.do(
+            "INSERT INTO {news:Identifier} (dataset, generation, kind, word, n) "
             "SELECT {dataset:String}, {generation:UInt64}, {kind:String}, {word:String}, {n:Int64}",
-            {**self.params, "kind": kind, "word": word, "n": n},
+            kind=kind,
+            word=word,
+            n=n,
         )
 
 
@@ -246,12 +256,11 @@ def copies_of_key_b(touched: Touched, news: News) -> tuple[dict[str, int], bool]
     """The names that key B may merge something of, each with its copies: no set of keys is closed there. Besides,
     whether the dataset has amendments, which choose across names.
     """
-    rows = touched.store.query_rows(
+    rows = news.ask(
         "SELECT event_name, word, sum(counted_bare), sum(counted_ids) "
-        f"FROM (SELECT * FROM rolled UNION ALL SELECT * FROM {news.params['news']}) "
+        "FROM (SELECT * FROM rolled UNION ALL SELECT * FROM {news:Identifier}) "
         "WHERE dataset = {dataset:String} AND generation = {generation:UInt64} "
-        "AND kind = 'copy' AND step_ms = 900000 GROUP BY event_name, word",
-        news.params,
+        "AND kind = 'copy' AND step_ms = 900000 GROUP BY event_name, word"
     )
     counts: dict[str, dict[tuple[bool, bool], int]] = {}
     for name, source, bare, ids in rows:

@@ -6,20 +6,24 @@ Importing this module is cheap; clickhouse-connect is loaded by the first Store.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
+
+import msgspec
 
 from .errors import QueryFailed, StoreDown, query_error
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from clickhouse_connect.driver.client import Client
+    from urllib3 import HTTPConnectionPool
 
 USER: Final = "truecount"
 DATABASE: Final = "truecount"
 _CODE: Final = re.compile(r"(?:error code |Code: )(\d+)")
+Statement = tuple[str, Mapping[str, Any] | None]
 _RETRY_S: Final = 5.0
 """Longer than any pause between a dropped kept-alive connection and the next try."""
 
@@ -31,7 +35,9 @@ class Store:
     nobody answers, QueryTooHeavy or QueryFailed when the engine refuses.
     """
 
-    def __init__(self, url: str, secret: str, *, user: str = USER, database: str = DATABASE) -> None:
+    def __init__(
+        self, url: str, secret: str, *, user: str = USER, database: str = DATABASE, takes_scripts: bool = False
+    ) -> None:
         parts = urlsplit(url)
         self._url = url.rstrip("/")
         self._user = user
@@ -40,13 +46,18 @@ class Store:
         self._port = parts.port or 8123
         self._secure = parts.scheme == "https"
         self._database = database
+        self._takes_scripts = takes_scripts
+        """Whether it is our own engine that answers (front.py)."""
+        self._pool: HTTPConnectionPool | None = None
         self._made: Client | None = None
         self._base: Store | None = None
         self._settings: dict[str, str] = {}
 
     def having(self, settings: Mapping[str, str]) -> Store:
         """The same store, on the same connections, with settings of the engine for each statement."""
-        made = Store(self._url, self._secret, user=self._user, database=self._database)
+        made = Store(
+            self._url, self._secret, user=self._user, database=self._database, takes_scripts=self._takes_scripts
+        )
         made._base = self._base or self
         made._settings = {**self._settings, **settings}
         return made
@@ -59,7 +70,7 @@ class Store:
         try:
             state = json.loads((folder / "run" / "engine.json").read_text())
             secret = (folder / "run" / "engine.secret").read_text()
-            return cls(f"http://127.0.0.1:{int(state['port'])}", secret)
+            return cls(f"http://127.0.0.1:{int(state['port'])}", secret, takes_scripts=True)
         except (OSError, ValueError, KeyError):
             raise StoreDown("the engine is not up; a running server starts it by itself") from None
 
@@ -92,6 +103,29 @@ class Store:
         """Run a statement that gives no rows, or a single value."""
         with _errors():
             return self._client().command(sql, parameters=_parameters(params), settings=self._given())
+
+    def script(self, commands: Sequence[Statement], select: Statement | None = None) -> list[Sequence[Any]]:
+        """Run commands one after the other, then a SELECT, and give its rows: in one request where our own engine
+        answers. The first one that fails ends it; what those before it did stays.
+        """
+        if not self._takes_scripts:
+            for sql, params in commands:
+                self.command(sql, params)
+            return [*self.query_rows(*select)] if select else []
+        if not (commands or select):
+            return []
+        from clickhouse_connect.driver.binding import format_bind_value
+
+        script = {
+            "statements": [
+                (sql, {name: str(format_bind_value(value)) for name, value in (params or {}).items()})
+                for sql, params in (*commands, *([select] if select else []))
+            ],
+            "settings": {**_PLAIN_JSON, **self._settings},
+        }
+        body = self._post("/script", msgspec.msgpack.encode(script))
+        lines = body.split(b"\n") if select else []  # no line end stands in a line: JSON escapes it
+        return [msgspec.json.decode(line) for line in lines if line]
 
     def insert_arrow(self, table: str, data: pa.Table) -> int:
         """Insert an Arrow table; returns the number of rows. Columns that it lacks get the table's defaults."""
@@ -136,6 +170,9 @@ class Store:
         if self._made is not None:
             self._made.close()
             self._made = None
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
 
     def __enter__(self) -> Store:
         return self
@@ -174,6 +211,24 @@ class Store:
             )
         return self._made
 
+    def _post(self, path: str, body: bytes) -> bytes:
+        if self._base is not None:
+            return self._base._post(path, body)
+        import urllib3
+
+        if self._pool is None:
+            self._pool = urllib3.HTTPConnectionPool(self._host, self._port, maxsize=16, retries=False)
+        headers = {"X-ClickHouse-User": self._user, "X-ClickHouse-Key": self._secret}
+        timeout = urllib3.Timeout(connect=_RETRY_S, read=900)
+        try:
+            answer = self._pool.request("POST", path, body=body, headers=headers, timeout=timeout)
+        except urllib3.exceptions.HTTPError:
+            raise StoreDown(AWAY) from None
+        if answer.status >= 400:
+            text = answer.data.decode("utf-8", "replace").strip()
+            raise query_error(text, _found(text))
+        return answer.data
+
     def _ask(self, path: str, query: Mapping[str, str], timeout_s: float) -> Any:
         import json
 
@@ -195,6 +250,14 @@ class Store:
         if answer.status >= 400:
             raise QueryFailed(body.decode("utf-8", "replace").strip(), answer.status)
         return body
+
+
+_PLAIN_JSON: Final = {
+    "output_format_json_quote_64bit_integers": "0",
+    "output_format_json_validate_utf8": "1",
+    "output_format_json_named_tuples_as_objects": "0",
+}
+"""Numbers of all sizes as numbers, tuples as arrays, and text that is UTF-8 whatever was sent."""
 
 
 def _parameters(params: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -104,17 +104,25 @@ class Engine:
         with self._slot(), self._session(settings, guarded, database, mark) as session:
             if guarded and (why := refusal(session._conn.classify_query(sql), sql)):
                 raise query_error(f"Code: 164. DB::Exception: {why} (READONLY)", 164)
-            try:
-                answer = session.query(sql, form, params=dict(params) if params else None)
-                failed = answer.error_message() if answer.has_error() else ""
-                body: bytes = answer.bytes() or b""
-            except RuntimeError as error:
-                failed, body = str(error), b""
-            if not failed and form.startswith("JSON") and (tail := _EXCEPTION_TAIL.search(body[-4000:])):
-                failed = tail[1].decode(errors="replace")
-            if failed:
-                raise _failure(failed)
-            return body
+            return _run(session, sql, form, params)
+
+    def script(
+        self,
+        statements: Iterable[tuple[str, Mapping[str, str]]],
+        form: str = "JSONCompactEachRow",
+        *,
+        settings: Mapping[str, str] | None = None,
+        mark: str = "",
+    ) -> bytes:
+        """Run statements with their parameters one after the other, and give the answer of the last one.
+
+        Each has the limits of `query` to itself. The first that fails ends it; what those before it did stays.
+        """
+        body = b""
+        with self._slot(), self._session(settings, False, DATABASE, mark) as session:
+            for sql, params in statements:
+                body = _run(session, sql, form, params)
+        return body
 
     def insert(
         self,
@@ -202,6 +210,20 @@ class Engine:
             yield session
         finally:
             session.close()
+
+
+def _run(session: chdb.state.sqlitelike.Connection, sql: str, form: str, params: Mapping[str, str] | None) -> bytes:
+    try:
+        answer = session.query(sql, form, params=dict(params) if params else None)
+        failed = answer.error_message() if answer.has_error() else ""
+        body: bytes = answer.bytes() or b""
+    except RuntimeError as error:
+        failed, body = str(error), b""
+    if not failed and form.startswith("JSON") and (tail := _EXCEPTION_TAIL.search(body[-4000:])):
+        failed = tail[1].decode(errors="replace")
+    if failed:
+        raise _failure(failed)
+    return body
 
 
 def _failure(text: str) -> Exception:

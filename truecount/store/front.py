@@ -4,6 +4,7 @@ GET, POST /     queries and inserts, as ClickHouse takes them: official clients 
 GET /ping       "Ok." while the process lives; needs no secret
 GET /state      JSON: how far the loader is
 GET /loaded     ?door=seq&...&timeout_s=10: answers when these entries are visible (none named: all that are there)
+POST /script    a Script in MessagePack: statements of one answer in one request, which ClickHouse does not know
 """
 
 from __future__ import annotations
@@ -64,6 +65,16 @@ _NOT_FOUND: Final = frozenset({46, 47, 50, 56, 60, 63, 81, 115})
 _BAD_REQUEST: Final = frozenset(
     {6, 26, 27, 36, 38, 41, 42, 43, 44, 52, 53, 62, 70, 72, 117, 130, 131, 184, 190, 215, 321, 349, 386, 456, 457, 636}
 )
+
+
+class Script(msgspec.Struct):
+    """Statements that are run one after the other, each with its parameters as ClickHouse writes them.
+
+    The answer is that of the last one, in the format JSONCompactEachRow.
+    """
+
+    statements: list[tuple[str, dict[str, str]]]
+    settings: dict[str, str] = {}
 
 
 def status_of(code: int) -> int:
@@ -175,6 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._fail(
                 QueryFailed("Code: 210. DB::Exception: the request's body cannot be read. (NETWORK_ERROR)", 27)
             )
+        if self.path.partition("?")[0] == "/script":
+            return self._script(user, body)
         kind = self.headers.get("Content-Type", "")
         if kind.startswith("multipart/form-data"):
             arguments.update(_fields(kind, body))
@@ -235,6 +248,24 @@ class _Handler(BaseHTTPRequestHandler):
         headers["X-ClickHouse-Format"] = form
         kind = "application/json; charset=UTF-8" if form.startswith("JSON") else "text/plain; charset=UTF-8"
         return self._answer(200, answer, kind, headers)
+
+    def _script(self, user: str, body: bytes) -> None:
+        if user == READER:
+            return self._fail(_error(497, "scripts are not for those who may read only", "ACCESS_DENIED"))
+        try:
+            script = msgspec.msgpack.decode(body, type=Script)
+        except msgspec.MsgspecError:
+            return self._fail(_error(62, "no script can be read in the request's body", "SYNTAX_ERROR"))
+        mark = self.server.running(self.connection)
+        try:
+            answer = self.server.engine.script(script.statements, settings=script.settings, mark=mark)
+        except QueryFailed as error:
+            return self._fail(error)
+        except Exception as error:  # ours: the caller is told its kind, the process goes on
+            return self._fail(_error(1002, type(error).__name__, "UNKNOWN_EXCEPTION"))
+        finally:
+            self.server.done(mark)
+        return self._answer(200, answer, "application/json; charset=UTF-8")
 
     def _check_reader(self, settings: dict[str, str]) -> None:
         for name, value in list(settings.items()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from truecount.measure.diagnostics.findings import Finding, State, findings
 from truecount.measure.diagnostics.registry import checks
 from truecount.measure.diagnostics.sentences import some, span
 from truecount.resolve.scratch import PREFIX
-from truecount.store.client import Store
+from truecount.store.client import Statement, Store
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreDown
 from truecount.vocabulary import Mark
 
@@ -133,13 +133,18 @@ class Failing:
         self.asked: list[str] = []
 
     def query_rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        self._ask(sql)
+        return self.store.query_rows(sql, params)
+
+    def script(self, commands: Sequence[Statement], select: Statement | None = None) -> list[Sequence[Any]]:
+        if select:
+            self._ask(select[0])
+        return self.store.script(commands, select)
+
+    def _ask(self, sql: str) -> None:
         self.asked.append(sql)
         if self.text in sql:
             raise self.error
-        return self.store.query_rows(sql, params)
-
-    def command(self, sql: str, params: Mapping[str, Any] | None = None) -> object:
-        return self.store.command(sql, params)
 
 
 @pytest.mark.parametrize(
