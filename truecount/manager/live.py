@@ -22,9 +22,9 @@ from truecount.measure.arrivals import EVERYTHING, Arrival, Filter, Frontier, Of
 from truecount.measure.listing import Door
 from truecount.vocabulary import BROWSER_SIDE
 
-IDLE_S: Final = 0.1
+IDLE_S: Final = 0.05
 """How often is looked whether anything came at all, which costs the store next to nothing."""
-EVERY_S: Final = 0.25
+EVERY_S: Final = 0.1
 """The shortest pause after a look that found something."""
 AWAY_S: Final = 1.0
 """How long a poller waits after the store did not answer."""
@@ -304,12 +304,14 @@ class Poller:
     async def _tell(self, after: Frontier, upto: Frontier) -> None:
         feed, since_us = self._feed, self._since_us
         viewers = tuple(self.viewers)
+        wishes = {viewer.watch.copies for viewer in viewers}
+        widest = wishes.pop() if len(wishes) == 1 else EVERYTHING
         found, tallied = await asyncio.gather(
-            self._away(lambda: feed.arrived(after, upto, since_us, EVERYTHING)),
+            self._away(lambda: feed.arrived(after, upto, since_us, widest)),
             self._away(lambda: feed.tallied(after, upto, since_us)),
         )
-        by_filter: dict[Filter, Found] = {EVERYTHING: found}
-        for wish in {viewer.watch.copies for viewer in viewers} - {EVERYTHING}:
+        by_filter: dict[Filter, Found] = {widest: found}
+        for wish in wishes - {widest}:
             if found.n > len(found.arrivals):  # what passes the filter may lie behind the newest of all
                 by_filter[wish] = await self._away(partial(feed.arrived, after, upto, since_us, wish))
             else:

@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Generic, TypeVar, cast
 
-WATCH_S: Final = 0.1
+WATCH_S: Final = 0.05
 """How often is looked how far the store is: a question that costs it next to nothing."""
 AWAY_S: Final = 1.0
 """The same while it does not answer."""
-SHORTEST_S: Final = 0.25
+SHORTEST_S: Final = 0.1
 """Between two answers, and besides as long as the one before took: looking never takes more than half of the engine."""
 LONGEST_S: Final = 10.0
 """An answer is made anew after so long though nothing came: its period goes on."""

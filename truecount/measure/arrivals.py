@@ -213,7 +213,9 @@ def seen(store: Sql, dataset: Dataset, found: Sequence[Arrival], upto: Frontier)
         if actions.resolve():
             actions.keep("verdicts")
             rows = list(actions.rows("seen", PACKAGE))
-        lone = list(actions.rows("seen_left_out", PACKAGE))
+        # Nearly always all are there: what forms no action is asked for only where some are missing.
+        is_all = sum(bool(row[-1]) for row in rows) >= len(found)
+        lone = [] if is_all else list(actions.rows("seen_left_out", PACKAGE))
     return sorted([*_grouped(rows, True), *_grouped(lone, False)], key=lambda one: one.copies[-1].received_us)
 
 

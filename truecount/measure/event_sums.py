@@ -10,11 +10,11 @@ import msgspec
 from truecount.datasets import Dataset
 from truecount.resolve.actions import AMENDMENT, Actions, Moment
 from truecount.resolve.scratch import Sql
-from truecount.vocabulary import Outcome, Rule
+from truecount.vocabulary import Rule
 
 from .forms import money, time_of_ms
 from .listing import DOORS
-from .refused import tallied
+from .refused import numbers_refused
 from .sums import PACKAGE, settle, want_all
 
 Cause = Literal["other_door", "browser_again", "server_again"]
@@ -66,11 +66,8 @@ def event_sums(
     Refused items lie where they were received.
     """
     told = EventSums(event_name=event_name)
-    told.refused = sum(
-        item.n
-        for item in tallied(store, dataset, since_ms * 1000, until_ms * 1000)
-        if item.outcome == Outcome.REFUSED and item.event_name == event_name
-    )
+    [refused] = numbers_refused(store, dataset, [since_ms * 1000, until_ms * 1000])
+    told.refused = refused.get(event_name, 0)
     names = [event_name, AMENDMENT]
     with Actions(store, dataset, names, since_ms=since_ms, until_ms=until_ms, moment=moment) as actions:
         if not actions.has_amendments:

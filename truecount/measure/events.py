@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -10,10 +10,10 @@ import msgspec
 from truecount.datasets import Dataset
 from truecount.resolve.actions import AMENDMENT, EVER_MS, Actions, Moment, Profile
 from truecount.resolve.scratch import Sql
-from truecount.vocabulary import BROWSER_SIDE, Mark, Outcome, Source
+from truecount.vocabulary import BROWSER_SIDE, Mark, Source
 
 from .forms import money, time_of_ms
-from .refused import tallied
+from .refused import EVER_US, numbers_refused
 from .sums import sum_up, want_all
 
 TRIES: Final = 5
@@ -157,16 +157,14 @@ def _events(
                 raise Moved("the count of copies and their sum over actions differ")
         if amended is not None:
             names[AMENDMENT] = of_amendments(amended)
-    return told(store, dataset, names, since_us, until_us)
+    edges_us = [-EVER_US if since_us is None else since_us, EVER_US if until_us is None else until_us]
+    return told(names, numbers_refused(store, dataset, edges_us)[0])
 
 
-def told(
-    store: Sql, dataset: Dataset, names: dict[str, Sums], since_us: int | None, until_us: int | None
-) -> list[EventCounts]:
-    """The counts of each name, with what was refused of it in this range."""
-    for item in tallied(store, dataset, since_us, until_us):
-        if item.outcome == Outcome.REFUSED:
-            names.setdefault(item.event_name, Sums()).refused += item.n
+def told(names: dict[str, Sums], refused: Mapping[str, int]) -> list[EventCounts]:
+    """The counts of each name, with what was refused of it."""
+    for name, n in refused.items():
+        names.setdefault(name, Sums()).refused += n
     return [_counts(name, sums) for name, sums in sorted(names.items()) if sums.copies or sums.refused]
 
 

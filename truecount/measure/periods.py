@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from truecount.datasets import Dataset
@@ -11,6 +11,7 @@ from truecount.resolve.scratch import Sql
 
 from .buckets import Bucket, put_together, sums_in
 from .events import EventTotals, Sums, of_amendments, told, totals_of
+from .refused import numbers_refused
 from .sums import PACKAGE, want_all
 
 
@@ -27,10 +28,14 @@ class Periods:
         if len(edges) < 2 or not set(edges) <= set(cuts) or list(cuts) != sorted(set(cuts)):
             raise ValueError("cuts ascend, and edges of periods are among them")
         self._cuts, self._edges = list(cuts), list(edges)
-        with Actions(store, dataset, since_ms=cuts[0], until_ms=cuts[-1], moment=moment) as actions:
+        with Actions(store, dataset, since_ms=cuts[0], until_ms=cuts[-1], moment=moment, periods=edges) as actions:
             has_any = want_all(actions) is not None
             self._sums = sums_in(actions, cuts)
-            self.totals = [self._totals(actions, since_ms, until_ms, has_any) for since_ms, until_ms in pairwise(edges)]
+            refused = numbers_refused(store, dataset, [edge * 1000 for edge in edges])
+            self.totals = [
+                self._totals(actions, number, since_ms, until_ms, has_any, refused[number - 1])
+                for number, (since_ms, until_ms) in enumerate(pairwise(edges), 1)
+            ]
             """For each period the counts of each event, by name."""
 
     def buckets(self, edges: Sequence[int], event_name: str) -> list[Bucket]:
@@ -41,10 +46,18 @@ class Periods:
             if one.event_name == event_name and edges[0] <= one.bucket < edges[-1]
         )
 
-    def _totals(self, actions: Actions, since_ms: int, until_ms: int, has_amendments: bool) -> list[EventTotals]:
+    def _totals(
+        self,
+        actions: Actions,
+        number: int,
+        since_ms: int,
+        until_ms: int,
+        has_amendments: bool,
+        refused: Mapping[str, int],
+    ) -> list[EventTotals]:
         names: dict[str, Sums] = {}
-        for row in actions.profile_of(since_ms, until_ms):
-            if row.event_name != AMENDMENT and row.in_range:
+        for row in actions.profile:
+            if row.period == number and row.event_name != AMENDMENT and row.in_range:
                 names.setdefault(row.event_name, Sums()).add_marks(row, actions)
         for one in self._sums:
             if since_ms <= one.bucket < until_ms:
@@ -52,5 +65,4 @@ class Periods:
         if has_amendments:
             [found] = actions.rows("amendments_found", PACKAGE, since_ms=since_ms, until_ms=until_ms)
             names[AMENDMENT] = of_amendments([int(value) for value in found])
-        counts = told(actions.store, actions.dataset, names, since_ms * 1000, until_ms * 1000)
-        return [totals_of(one) for one in counts]
+        return [totals_of(one) for one in told(names, refused)]

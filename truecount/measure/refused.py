@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -41,11 +42,22 @@ def refused(store: Sql, dataset: Dataset, since_us: int | None = None, until_us:
 
 def tallied(store: Sql, dataset: Dataset, since_us: int | None = None, until_us: int | None = None) -> list[Refused]:
     """What tallies and the loader say was not accepted."""
-    rows = store.query_rows(text_of("refused", PACKAGE), {"dataset": dataset.id, **_range(since_us, until_us)})
+    params = {"dataset": dataset.id, "edges": [], **_range(since_us, until_us)}
     return [
         _item(str(name), str(source), str(outcome), str(reason), int(n), int(first), int(last))
-        for name, source, outcome, reason, n, first, last in rows
+        for name, source, outcome, reason, n, first, last, _ in store.query_rows(text_of("refused", PACKAGE), params)
     ]
+
+
+def numbers_refused(store: Sql, dataset: Dataset, edges_us: Sequence[int]) -> list[dict[str, int]]:
+    """For each period between two edges: how many items were refused in it, by event name."""
+    params = {"dataset": dataset.id, "edges": list(edges_us), **_range(edges_us[0], edges_us[-1])}
+    found: list[dict[str, int]] = [{} for _ in edges_us[1:]]
+    for name, _, outcome, _, n, _, _, period in store.query_rows(text_of("refused", PACKAGE), params):
+        if outcome == Outcome.REFUSED:
+            of_period = found[int(period) - 1]
+            of_period[str(name)] = of_period.get(str(name), 0) + int(n)
+    return found
 
 
 def unamended(store: Sql, dataset: Dataset, since_us: int | None = None, until_us: int | None = None) -> list[Refused]:

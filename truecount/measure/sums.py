@@ -50,12 +50,20 @@ def want_all(actions: Actions) -> tuple[int, int, int, int, int] | None:
 
 
 def sum_up(actions: Actions, bare_names: Sequence[str], edges: Sequence[int] = ONE_BUCKET) -> Iterator[Sum]:
-    """Add up all actions in the range of `actions`, after `want_all`.
+    """Add up all actions in the range of `actions`, after `want_all`. Sums of one kind may come in several parts.
 
     Of copies without an id only those of `bare_names` are looked at: each other one is an action by itself, which the
     profile counts already. `edges` are the beginnings of the buckets, ascending, the first at or before the range.
     """
-    if settle(actions, bare_names, edges):
+    is_resolved = settle(actions, bare_names, edges)
+    if actions.is_whole:
+        for name, _, _, unit, bucket, *numbers in (
+            actions.rows("sums_of_special", PACKAGE, edges=list(edges)) if is_resolved else ()
+        ):
+            currency = actions.params["currencies"][unit - 1] if unit else ""
+            yield Sum(str(name), currency, int(bucket), *map(int, numbers))
+        return
+    if is_resolved:
         actions.put("sums", "sums_of_special", PACKAGE, edges=list(edges))
     for name, currency, bucket, *numbers in actions.rows("sums", PACKAGE):
         yield Sum(str(name), str(currency), int(bucket), *map(int, numbers))

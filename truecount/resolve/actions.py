@@ -33,9 +33,10 @@ def moment_of(store: Sql, dataset: Dataset) -> dict[str, int]:
 
 
 class Profile(NamedTuple):
-    """One row of profile.sql: what is alike in name, source, whether it has an id, marks, currency and door.
+    """One row of profile.sql: what is alike in name, source, whether it has an id, marks, currency, door and period.
 
     `value_e4` is the sum of the copies in range; `currency` is as sent, `valued` tells whether a value came with it.
+    `period` is how many of the edges that were given lie at or before its copies' event time.
     """
 
     event_name: str
@@ -51,6 +52,7 @@ class Profile(NamedTuple):
     value_e4: int
     first_ms: int
     last_ms: int
+    period: int
 
 
 EVER_MS: Final = 2**62
@@ -97,9 +99,11 @@ class Actions(Scratch):
     `names` limits the work to copies of these events; dedup never looks across names. The range [since_ms, until_ms) is
     of event times; dedup itself always sees all copies, statements that count may use it. `moment` is what `moment_of`
     gave, for answers that are to agree with others; else it is now. `copies` names a table of some of the copies, in
-    place of all. After `resolve`, statements can read `plain` (a row for each action outside the pool; rows with `long`
-    set are none), `special` (each action of the pool) and `verdicts` (each copy of the pool). Where the answer
-    `is_whole`, there is nothing but the pool.
+    place of all. `periods` are edges that rows of the profile do not go across.
+
+    After `resolve`, statements can read `plain` (a row for each action outside the pool; rows with `long` set are none),
+    `special` (each action of the pool) and `verdicts` (each copy of the pool). Where the answer `is_whole`, there is
+    nothing but the pool.
     """
 
     def __init__(
@@ -112,11 +116,13 @@ class Actions(Scratch):
         until_ms: int = EVER_MS,
         moment: Moment | None = None,
         copies: str = "copies",
+        periods: Sequence[int] = (),
     ) -> None:
         super().__init__(store)
         self.dataset = dataset
         self.params |= {
             "copies": copies,
+            "periods": list(periods),
             "dataset": dataset.id,
             "left_out_marks": left_out_marks(dataset),
             "all_names": int(names is None),
@@ -162,11 +168,6 @@ class Actions(Scratch):
         if self.is_whole:
             self.params["pooled_names"] = sorted({row.event_name for row in self.profile} - {AMENDMENT})
             self.others["listed"] = "listed_special"
-
-    def profile_of(self, since_ms: int, until_ms: int) -> list[Profile]:
-        """The profile of this moment with another range."""
-        rows = self.rows("profile", at_moment=1, since_ms=since_ms, until_ms=until_ms)
-        return sorted(Profile(*row) for row in rows)
 
     def is_left_out(self, row: Profile) -> bool:
         """Whether the copies of this row form no action."""

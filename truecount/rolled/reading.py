@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -13,11 +13,10 @@ from truecount.measure.event_sums import CAUSES, Cause, EventSums, by_rule
 from truecount.measure.events import EventTotals
 from truecount.measure.forms import money, time_of_ms, time_of_us
 from truecount.measure.listing import DOORS, Door
-from truecount.measure.refused import tallied
+from truecount.measure.refused import numbers_refused
 from truecount.resolve.actions import AMENDMENT
 from truecount.resolve.definitions import text_of
 from truecount.resolve.scratch import Sql
-from truecount.vocabulary import Outcome
 
 from .basis import MINUTE_MS, PACKAGE, QUARTER_MS, Generation, generation_of
 
@@ -122,12 +121,10 @@ class Rolled:
     def totals(self, edges: Sequence[int]) -> list[list[EventTotals]]:
         """For each period between two edges: the counts of each event, by name."""
         rows = self.rows(edges, ("action", "amended", "copy"))
+        refused = numbers_refused(self._store, self._dataset, [edge * 1000 for edge in edges])
         return [
-            totals_of(
-                [row for row in rows if row.edge == since],
-                _refused(self._store, self._dataset, since, until),
-            )
-            for since, until in pairwise(edges)
+            totals_of([row for row in rows if row.edge == since], refused_then)
+            for since, refused_then in zip(edges[:-1], refused, strict=True)
         ]
 
     def coverage(self, since_ms: int, until_ms: int) -> list[Coverage]:
@@ -170,7 +167,8 @@ class Rolled:
         """The actions of one event in [since, until), and the copies that dedup removed, by cause and rule."""
         rows = self.rows([since_ms, until_ms], ("action", "removed", "amended", "copy"), [event_name])
         told = EventSums(event_name=event_name)
-        told.refused = dict(_refused(self._store, self._dataset, since_ms, until_ms)).get(event_name, 0)
+        [refused] = numbers_refused(self._store, self._dataset, [since_ms * 1000, until_ms * 1000])
+        told.refused = refused.get(event_name, 0)
         received = [row for row in rows if row.kind == "copy"]
         if received:
             told.first_time = time_of_ms(min(row.first_ms for row in received))
@@ -200,10 +198,9 @@ class Rolled:
         return told
 
 
-def totals_of(rows: Sequence[Row], refused: Iterable[tuple[str, int]] = ()) -> list[EventTotals]:
+def totals_of(rows: Sequence[Row], refused: Mapping[str, int]) -> list[EventTotals]:
     """The counts of each event, by name. Names without a copy or a refused item are left out."""
-    refused_of = dict(refused)
-    by_name: dict[str, list[Row]] = {name: [] for name in refused_of}
+    by_name: dict[str, list[Row]] = {name: [] for name in refused}
     for row in rows:
         by_name.setdefault(row.event_name, []).append(row)
     found = []
@@ -222,7 +219,7 @@ def totals_of(rows: Sequence[Row], refused: Iterable[tuple[str, int]] = ()) -> l
             server_only=_of_door(actions, "server_only"),
             both=_of_door(actions, "both"),
             value=_value(actions),
-            refused=refused_of.get(name, 0),
+            refused=refused.get(name, 0),
             left_out=left_out,
             limited=sum(row.limited for row in actions),
             bots=sum(row.bots for row in received),
@@ -231,15 +228,6 @@ def totals_of(rows: Sequence[Row], refused: Iterable[tuple[str, int]] = ()) -> l
         if one.copies or one.refused:
             found.append(one)
     return found
-
-
-def _refused(store: Sql, dataset: Dataset, since_ms: int, until_ms: int) -> list[tuple[str, int]]:
-    """Refused items by event name, received in the period."""
-    found: dict[str, int] = {}
-    for item in tallied(store, dataset, since_ms * 1000, until_ms * 1000):
-        if item.outcome == Outcome.REFUSED:
-            found[item.event_name] = found.get(item.event_name, 0) + item.n
-    return sorted(found.items())
 
 
 def _of_door(rows: Iterable[Row], door: Door) -> int:

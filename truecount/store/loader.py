@@ -23,7 +23,9 @@ from .errors import StoreRefused
 T = TypeVar("T")
 BATCH_ROWS: Final = 50_000
 PAUSE_S: Final = 0.2
-"""Time between two batches when little comes."""
+"""Time between two batches when little comes: each is a part that the store has to merge."""
+LOOK_S: Final = 0.05
+"""Time until it is looked again whether anything came."""
 READ_BYTES: Final = 8 * 1024 * 1024
 HOLD_S: Final = 5.0
 """A door whose log cannot be read is tried again after so long."""
@@ -192,9 +194,10 @@ class Loader:
                 began = time.monotonic()
                 if not self._recovered:
                     self.recover()
-                self.step()
+                came = self.step()
                 failed = 0
-                pause = 0.0 if self._more else max(0.0, began + self._pause_s - time.monotonic())
+                pause = self._pause_s if came else min(LOOK_S, self._pause_s)
+                pause = 0.0 if self._more else max(0.0, began + pause - time.monotonic())
             except Stopped:
                 return
             except Exception as error:
