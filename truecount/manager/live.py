@@ -25,12 +25,12 @@ from truecount.vocabulary import BROWSER_SIDE
 IDLE_S: Final = 0.05
 """How often is looked whether anything came at all, which costs the store next to nothing."""
 EVERY_S: Final = 0.1
-"""The shortest pause after a look that found something."""
+"""The shortest pause after a look that found something: one that saw several copies is no more work."""
 AWAY_S: Final = 1.0
 """How long a poller waits after the store did not answer."""
-SHARE: Final = 1
-"""A look that takes long makes a pause so many times as long: looking never takes more than half of what one question
-can take of the engine."""
+SHARE: Final = 0.5
+"""A look that takes long makes a pause so many times as long: looking never takes more than two thirds of what one
+question can take of the engine."""
 ROWS_A_SECOND: Final = 10
 MOST_VIEWERS: Final = 100
 MOST_WAITING: Final = 30

@@ -18,7 +18,10 @@ WATCH_S: Final = 0.05
 AWAY_S: Final = 1.0
 """The same while it does not answer."""
 SHORTEST_S: Final = 0.1
-"""Between two answers, and besides as long as the one before took: looking never takes more than half of the engine."""
+"""Between two answers."""
+SHARE: Final = 0.5
+"""An answer that takes long makes a pause so many times as long: looking never takes more than two thirds of what one
+question can take of the engine."""
 LONGEST_S: Final = 10.0
 """An answer is made anew after so long though nothing came: its period goes on."""
 MOST_FOLLOWERS: Final = 100
@@ -77,7 +80,7 @@ class _Renewal:
                 self.last = await self.make()
                 for follower in self.followers:
                     follower.tell(self.last)
-            await asyncio.sleep(max(SHORTEST_S, time.monotonic() - began))
+            await asyncio.sleep(max(SHORTEST_S, SHARE * (time.monotonic() - began)))
 
 
 class Renewals:

@@ -190,7 +190,7 @@ def seen(store: Sql, dataset: Dataset, found: Sequence[Arrival], upto: Frontier)
     """The actions that hold these copies, as dedup sees them when nothing after `upto` had come. In log order."""
     if not found:
         return []
-    with Actions(store, dataset, sorted({one.event_name for one in found})) as actions:
+    with Actions(store, dataset, sorted({one.event_name for one in found}), each=True) as actions:
         # The store may be further by now. What is not yet told of must not show in a row that is.
         actions.params["seqs"] = [
             min(seq, upto.get(door, 0) + 1)

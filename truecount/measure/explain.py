@@ -147,7 +147,7 @@ def explain(
     chosen = _read_offset(offset) if offset else None
     event_id, order = _as_kept(event_id), _as_kept(order)
     fbp = _as_kept(strip_appendix(fbp, "fbp")) if fbp else None
-    with Actions(store, dataset, [event_name, AMENDMENT]) as actions:
+    with Actions(store, dataset, [event_name, AMENDMENT], each=True) as actions:
         if chosen:
             actions.put("chosen", "targets_by_offset", **chosen, event_name=event_name)
             if not actions.count("chosen"):

@@ -86,6 +86,7 @@ def listing(
         named,
         since_ms=-EVER_MS if since_ms is None else since_ms,
         until_ms=EVER_MS if until_ms is None else until_ms,
+        each=True,
     ) as actions:
         want_all(actions)
         settle(actions)
@@ -164,7 +165,7 @@ def _copies(actions: Actions, rows: Sequence[Sequence[Any]]) -> dict[int, list[S
         for action, *copy in actions.rows("copies_of_actions", PACKAGE, found=places):
             found.setdefault(int(action), []).append(copy)
         return found
-    with Actions(actions.store, actions.dataset, sorted({str(row[0]) for row in rows})) as near:
+    with Actions(actions.store, actions.dataset, sorted({str(row[0]) for row in rows}), each=True) as near:
         # The same moment, and the same numbers of doors and currencies: places mean the same.
         near.params |= {name: actions.params[name] for name in ("doors", "seqs", "ranks", "currencies", "units")}
         near.put("targets", "targets_by_place", places=places)

@@ -99,11 +99,12 @@ class Actions(Scratch):
     `names` limits the work to copies of these events; dedup never looks across names. The range [since_ms, until_ms) is
     of event times; dedup itself always sees all copies, statements that count may use it. `moment` is what `moment_of`
     gave, for answers that are to agree with others; else it is now. `copies` names a table of some of the copies, in
-    place of all. `periods` are edges that rows of the profile do not go across.
+    place of all. `periods` are edges that rows of the profile do not go across. `each` says that the answer is about
+    actions one by one, not about sums.
 
-    After `resolve`, statements can read `plain` (a row for each action outside the pool; rows with `long` set are none),
-    `special` (each action of the pool) and `verdicts` (each copy of the pool). Where the answer `is_whole`, there is
-    nothing but the pool.
+    After `resolve`, statements can read `plain` (a row for each action outside the pool; rows with `long` set are
+    none), `special` (each action of the pool) and `verdicts` (each copy of the pool). Where the answer `is_whole`,
+    there is nothing but the pool.
     """
 
     def __init__(
@@ -117,9 +118,11 @@ class Actions(Scratch):
         moment: Moment | None = None,
         copies: str = "copies",
         periods: Sequence[int] = (),
+        each: bool = False,
     ) -> None:
         super().__init__(store)
         self.dataset = dataset
+        self._each = each
         self.params |= {
             "copies": copies,
             "periods": list(periods),
@@ -164,7 +167,8 @@ class Actions(Scratch):
         self.has_amendments = any(row.event_name == AMENDMENT for row in self.profile)
         held = sum(row.n for row in self.profile)
         self.large = held > LARGE
-        self.is_whole = held <= WHOLE
+        # Sums of keys that need no closer look come sooner without the pool.
+        self.is_whole = held <= WHOLE and bool(self._each or self.has_amendments or self.names_of_key_b())
         if self.is_whole:
             self.params["pooled_names"] = sorted({row.event_name for row in self.profile} - {AMENDMENT})
             self.others["listed"] = "listed_special"
