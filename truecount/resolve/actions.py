@@ -7,7 +7,7 @@ can, the pool's stages are not run at all. Of few copies all go there: to find o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from truecount.datasets import Dataset
@@ -222,32 +222,46 @@ class Actions(Scratch):
 
     def resolve(self) -> bool:
         """Resolve the pool. False when it is empty: then there is no `special` to read."""
-        if not self.count("pool"):
+        if not (self._any_counted() if self.is_whole else self.count("pool")):
             return False
         self.put("sessions", "sessions")
         if self._live:
             self._join_by_key_b()
         self.put("resolved", "resolved")
-        self.drop("pool", "sessions", "joins")
+        self._let_go("pool", "sessions", "joins")
         return True
+
+    def _any_counted(self) -> bool:
+        return any(row.event_name != AMENDMENT and not self.is_left_out(row) for row in self.profile)
 
     def names_of_key_b(self) -> list[str]:
         """The names of which key B could merge anything, by what there is of them."""
         counts: dict[str, dict[tuple[bool, bool], int]] = {}
-        for row in self.profile:
-            if row.source in (Source.OFFLINE, Source.MESSAGING) or row.event_name == AMENDMENT or self.is_left_out(row):
-                continue
+        for row in self._of_the_website():
             kind = (row.source in BROWSER_SIDE, bool(row.bare))
             of_name = counts.setdefault(row.event_name, {})
             of_name[kind] = of_name.get(kind, 0) + row.n
         return sorted(names_of_key_b(counts))
+
+    def _of_the_website(self) -> Iterator[Profile]:
+        for row in self.profile:
+            is_other = row.source in (Source.OFFLINE, Source.MESSAGING) or row.event_name == AMENDMENT
+            if not is_other and not self.is_left_out(row):
+                yield row
 
     def _join_by_key_b(self) -> None:
         self.put("tokens", "tokens")
         if not self.count("tokens"):
             self.drop("tokens")
             return
-        self.put("joins", "joins_without_id")
+        kinds = {(row.source in BROWSER_SIDE, bool(row.bare)) for row in self._of_the_website()}
+        if (False, True) in kinds:
+            self.put("joins", "joins_without_id")
+        if {(True, True), (False, False)} <= kinds:
+            self._join_with_id()
+        self._let_go("tokens")
+
+    def _join_with_id(self) -> None:
         self.put("edges", "edges")
         if self.count("edges"):
             self.put("items", "items")
@@ -257,7 +271,12 @@ class Actions(Scratch):
                 self._spread_labels()
                 self.put("claims", "claims_of_clusters")
             self.put("joins", "joins_with_id")
-        self.drop("tokens", "edges", "items", "labels", "labels_next", "claims")
+        self._let_go("edges", "items", "labels", "labels_next", "claims")
+
+    def _let_go(self, *tables: str) -> None:
+        """Give memory back that will not be needed again; a little of it is given back at the end."""
+        if not self.is_whole:
+            self.drop(*tables)
 
     def _spread_labels(self) -> None:
         """Let clusters find their label; each round halves the way that is left, and the last one changes nothing."""
