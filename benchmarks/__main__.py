@@ -18,7 +18,8 @@ compares `events` with the engine's bare GROUP BY over two million copies."""
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=ABOUT, allow_abbrev=False)
     names = (
-        "doors", "start", "visible", "disk", "pixel", "pages", "live", "viewers", "history", "sustain", "find", "dedup",
+        "doors", "start", "visible", "disk", "pixel", "pages", "live", "viewers", "history", "answers",
+        "sustain", "find", "dedup",
     )  # fmt: skip
     parser.add_argument("name", nargs="*", choices=[*names, []], default=[], metavar="NAME", help=", ".join(names))
     parser.add_argument("--rate", type=float, default=1000.0, help="events a second of sustain; where find begins")
@@ -34,7 +35,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1000, help="navigations of pixel (default 1,000)")
     given = parser.parse_args()
     flags = ("--doors", str(given.doors)) if given.doors else ()
-    from benchmarks import dedup, doors, history, live, pages, pixel, small, sustain, viewers
+    from benchmarks import answers, dedup, doors, history, live, pages, pixel, small, sustain, viewers
 
     todo: dict[str, Callable[[], object]] = {
         "doors": lambda: doors.run(given.rounds),
@@ -46,6 +47,7 @@ def main() -> int:
         "live": live.run,
         "viewers": lambda: viewers.run(given.seconds or 60, given.rate),
         "history": lambda: history.run(given.copies),
+        "answers": lambda: answers.measure("mixed", list(answers.SIZES), 5),
         "sustain": lambda: sustain.run(given.rate, given.seconds or 600, given.batch, *flags),
         "dedup": lambda: [dedup.measure(2_000_000, 3, mix, False) for mix in dedup.MIXES],
         "find": lambda: sustain.find(given.seconds or 30, given.rate, given.batch, *flags),
