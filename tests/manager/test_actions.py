@@ -190,6 +190,8 @@ def test_the_file_has_exact_decimals_utc_and_no_formula(guest: Guest, served: Sy
     rows = list(csv.reader(io.StringIO(answer.text)))
     assert rows[0][:4] == ["event_name", "event_id", "order_id", "offset"] and len(rows) > len(HARM)
     assert not [cell for row in rows[1:] for cell in row if cell[:1] in ("=", "+", "@", "\t")]
+    assert not {"\u202e", "\u2066"} & set(answer.text)
+    assert {row[1] for row in rows} >= {"\\u202eesrever\\u2066"}, "it still names the action"
     assert {row[rows[0].index("value")] for row in rows[1:] if row[0] == "Purchase"} == {"0.10"}
 
 

@@ -25,8 +25,9 @@ from truecount.manager import boxes, openapi, static_files
 from truecount.manager.app import check_everyone_said_who, end_streams
 from truecount.manager.boxes import Box, ask
 from truecount.manager.canary import FULL, Canary
-from truecount.manager.pages import Frame, environment, frame_of, visible
+from truecount.manager.pages import Frame, environment, frame_of
 from truecount.manager.shared import Asked
+from truecount.manager.unseen import visible
 from truecount.manager.who import Who
 from truecount.store.client import Store
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreDown

@@ -24,6 +24,7 @@ from truecount.manager.links import explain_path, test_path
 from truecount.manager.nav import Entry, dataset_path, entries, same_page
 from truecount.manager.remarks import MARKS
 from truecount.manager.shared import Connection, manager_of
+from truecount.manager.unseen import visible
 from truecount.manager.users.accounts import User
 from truecount.manager.web import host_of, json_answer, wants_json
 from truecount.manager.who import Visitor, set_cookie, visitor_of
@@ -34,9 +35,6 @@ SMALL: Final = 1000
 """Bytes of a page that is not worth packing."""
 THEMES: Final = frozenset({"light", "dark"})
 THEME_COOKIE: Final = "truecount-theme"
-_UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
-)
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -64,11 +62,6 @@ class Frame(msgspec.Struct):
 
 
 _CODE: Final = re.compile("`([^`]*)`")
-
-
-def visible(text: object) -> str:
-    """A text of a stranger with nothing in it that turns or hides what stands beside: such characters are written."""
-    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
 
 
 def coded(text: object) -> Markup:

@@ -16,6 +16,7 @@ from truecount.collect.relay import HOST
 from truecount.manager.answers import encode
 from truecount.manager.serving import serve_state
 from truecount.manager.shared import Asked, Connection, manager_of
+from truecount.manager.unseen import visible
 
 FORMATS: Final = ("html", "json")
 _FORMULA: Final = frozenset("=+-@\t\r\n＝＋－＠")
@@ -59,7 +60,9 @@ def wants_csv(connection: Connection) -> bool:
 
 
 def csv_answer(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Response[bytes]:
-    """A table as a file: exact decimals, UTC. No cell begins like a formula: a spreadsheet would run it."""
+    """A table as a file: exact decimals, UTC. No cell begins like a formula, which a spreadsheet would run, and none
+    holds a character that turns or hides text: it is written as on pages, \\u202e.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(columns)
@@ -72,9 +75,10 @@ def csv_answer(name: str, columns: Sequence[str], rows: Iterable[Sequence[object
 def _cell(value: object) -> object:
     if value is None:
         return ""
-    if isinstance(value, str) and value[:1] in _FORMULA and not _NUMBER(value):
-        return "'" + value
-    return value
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return "'" + text if text[:1] in _FORMULA and not _NUMBER(text) else text
 
 
 def accepts_json(connection: Connection) -> bool:
