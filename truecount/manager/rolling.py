@@ -16,7 +16,7 @@ from truecount.datasets import CANARY_ID, Dataset
 from truecount.manager.engine import EngineLink
 from truecount.resolve.actions import Actions, Moment, moment_of
 from truecount.resolve.scratch import Sql
-from truecount.rolled.basis import forget, generation_of, is_ahead
+from truecount.rolled.basis import Generation, discard, forget, generation_of, is_ahead
 from truecount.rolled.keeping import MOST_OF_KEY_B, build, forward
 from truecount.rolled.reading import Gone, Rolled
 from truecount.store.client import Store
@@ -101,8 +101,7 @@ class Rolling:
         try:
             rolled = Rolled(asking, dataset)
         except Gone:
-            if _size(store, dataset.id) > max(TOO_MANY, self._from_copies):
-                raise TooMixed if kept.is_too_mixed else Building(kept.share or 0.0) from None
+            self._check_size(store, dataset, kept)
             return None
         if kept.is_too_mixed:
             raise TooMixed
@@ -110,13 +109,20 @@ class Rolling:
             self._ask_for(kept)  # the thread goes forward, at its own pace, while somebody looks
         elif kept.mutex.acquire(timeout=IN_NO_TIME_S):
             try:
-                self._go_forward(store.having(IN_NO_TIME_SETTINGS), dataset, kept)
+                if not self._go_forward(store.having(IN_NO_TIME_SETTINGS), dataset, kept):
+                    self._check_size(store, dataset, kept)
+                    return None
             except StoreError as error:  # the counts that are there are good, and say how old they are
                 kept.took_s = LONG_S
                 self._say(error)
             finally:
                 kept.mutex.release()
         return rolled, kept.as_of_us or _newest_us(store, dataset, rolled)
+
+    def _check_size(self, store: Store, dataset: Dataset, kept: _Kept) -> None:
+        """Building or TooMixed where counting in full would take too long."""
+        if _size(store, dataset.id) > max(TOO_MANY, self._from_copies):
+            raise TooMixed if kept.is_too_mixed else Building(kept.share or 0.0) from None
 
     # The thread
 
@@ -211,20 +217,41 @@ class Rolling:
         finally:
             kept.share = None
 
-    def _go_forward(self, store: Store, dataset: Dataset, kept: _Kept) -> None:
+    def _go_forward(self, store: Store, dataset: Dataset, kept: _Kept) -> bool:
+        """Bring the counts forward, where they can be. False where they were wrong, and are gone."""
         began, began_us = time.monotonic(), time.time_ns() // 1000
         found = generation_of(store, dataset)
         moment = moment_now(store, dataset)
-        if found is None or moment is None or not is_ahead(moment, found.moment):
-            return  # the engine was started again and does not say yet how far it is
+        if found is None or moment is None:
+            return True  # the engine was started again and does not say yet how far it is
+        if not is_ahead(moment, found.moment):
+            return self._throw_away(store, dataset, kept, found)
         if moment != found.moment:
             kept.is_too_far = forward(store, dataset, found, moment) is None
             if kept.is_too_far:
                 self._ask_for(kept)
-                return
+                return True
             kept.took_s = time.monotonic() - began
+            made = generation_of(store, dataset)
+            if made is not None and made.number == found.number and not is_ahead(moment, made.moment):
+                return self._throw_away(store, dataset, kept, made)
         kept.as_of_us = began_us
         kept.rests_s = time.monotonic() + ROUND_S / 2
+        return True
+
+    def _throw_away(self, store: Store, dataset: Dataset, kept: _Kept, found: Generation) -> bool:
+        """Counts whose moment lies ahead of the log: sums were written twice, by a request that was sent again, or the
+        log lost its end. They would stand still until the log is there, and be wrong after that. False.
+        """
+        discard(store, dataset.id, found.number)
+        kept.is_too_far = True
+        self._ask_for(kept)
+        print(
+            f"manager: rolled-up counts of dataset {dataset.id} were ahead of its log: they are added up anew",
+            file=sys.stderr,
+            flush=True,
+        )
+        return False
 
     def _ask_for(self, kept: _Kept) -> None:
         kept.is_asked_for = True

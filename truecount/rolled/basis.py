@@ -62,8 +62,13 @@ def forget(store: Sql, dataset: str, but: int | None = None) -> int:
         "SELECT DISTINCT generation FROM rolled WHERE dataset = {dataset:String}", {"dataset": dataset}
     )
     gone = sorted(int(number) for (number,) in rows if int(number) != but)
-    store.script([(f"ALTER TABLE rolled DROP PARTITION ({_quoted(dataset)}, {number})", None) for number in gone])
+    discard(store, dataset, *gone)
     return len(gone)
+
+
+def discard(store: Sql, dataset: str, *numbers: int) -> None:
+    """Throw away these generations of a dataset, and no other: one may be about to be built."""
+    store.script([(f"ALTER TABLE rolled DROP PARTITION ({_quoted(dataset)}, {number})", None) for number in numbers])
 
 
 def is_ahead(moment: Moment, old: Moment) -> bool:
