@@ -107,6 +107,8 @@ class Store:
     def script(self, commands: Sequence[Statement], select: Statement | None = None) -> list[Sequence[Any]]:
         """Run commands one after the other, then a SELECT, and give its rows: in one request where our own engine
         answers. The first one that fails ends it; what those before it did stays.
+
+        Select numbers, texts, and arrays, maps and tuples of them: of other types JSON makes texts, and null of NaN.
         """
         if not self._takes_scripts:
             for sql, params in commands:
@@ -255,9 +257,10 @@ class Store:
 _PLAIN_JSON: Final = {
     "output_format_json_quote_64bit_integers": "0",
     "output_format_json_validate_utf8": "1",
-    "output_format_json_named_tuples_as_objects": "0",
+    "output_format_json_named_tuples_as_objects": "1",
 }
-"""Numbers of all sizes as numbers, tuples as arrays, and text that is UTF-8 whatever was sent."""
+"""Numbers of all sizes as numbers; tuples as arrays, or as dicts where they have names, as queries answer;
+text that is UTF-8 whatever was sent."""
 
 
 def _parameters(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
