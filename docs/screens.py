@@ -41,6 +41,7 @@ Trouble = Callable[[Page, System, str], AbstractContextManager[None]]
 STATES: dict[str, tuple[Trouble, str]] = {
     "store-down": (states.store_down, "/actions?event=Purchase"),
     "question-too-slow": (states.store_hangs, "/actions?event=Purchase"),
+    "question-too-heavy": (states.too_heavy, "/event?name=Purchase&since=24h"),
     "stream-cut": (states.stream_cut, "/test"),
     "server-away": (states.server_away, "?since=7d"),
     "session-over": (states.session_over, "?since=1h"),

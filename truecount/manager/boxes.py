@@ -28,6 +28,9 @@ THREADS: Final = 8
 PATIENCE_S: Final = 1.0
 """How long a box waits for an engine that is away: the page says it, and can be asked again."""
 
+OUT_OF_MEMORY: Final = 241
+MORE_MEMORY: Final = " If it stays so, let the engine use more memory: `truecount serve --engine-memory-mb`."
+
 State = Literal["there", "down", "late", "heavy", "failed"]
 Question = Callable[[Store], Any]
 
@@ -115,7 +118,7 @@ def failed(error: StoreError) -> Box[Any]:
             return Box(
                 "heavy",
                 problem="This report was too heavy for the engine and was stopped. No data is lost. "
-                f"Try a shorter period. (code {error.code})",
+                f"Try a shorter period.{MORE_MEMORY if error.code == OUT_OF_MEMORY else ''} (code {error.code})",
             )
         case StoreDown():
             return Box(

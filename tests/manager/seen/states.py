@@ -48,6 +48,21 @@ def store_hangs(page: Page, system: System, path: str) -> Iterator[None]:
 
 
 @contextmanager
+def too_heavy(page: Page, system: System, path: str) -> Iterator[None]:
+    """The engine may use so little memory that what a page asks for is too much for it."""
+    port = str(system.state["port"])
+    system.stop()
+    system.start("--port", port, "--engine-memory-mb", "4")
+    try:
+        page.goto(path, timeout=MS)
+        page.wait_for_selector("text=too heavy for the engine")
+        yield
+    finally:
+        system.stop()
+        system.start("--port", port)
+
+
+@contextmanager
 def stream_cut(page: Page, system: System, path: str) -> Iterator[None]:
     """The manager dies under an open stream, and stays away while the block goes on."""
     page.goto(path)

@@ -10,7 +10,15 @@ from playwright.sync_api import Browser
 from tests.manager.seen.axe import everywhere
 from tests.manager.seen.conftest import Seen
 from tests.manager.seen.shop import fill
-from tests.manager.seen.states import disk_full, server_away, session_over, store_down, store_hangs, stream_cut
+from tests.manager.seen.states import (
+    disk_full,
+    server_away,
+    session_over,
+    store_down,
+    store_hangs,
+    stream_cut,
+    too_heavy,
+)
 from tests.manager.test_in_chromium import OWNER, PASSWORD, Screen, first_link, first_run
 from tests.system import System, purchase, wait_until
 
@@ -57,6 +65,23 @@ def test_a_question_that_takes_too_long_is_stopped_and_told(screen: Screen, ill:
         assert "This report took longer than 10 seconds and was stopped. No data is lost. Try a shorter period" in told
         assert everywhere(page) == []
     wait_until(lambda: page.reload() and page.is_visible("tbody tr"), "the rows")
+
+
+def test_a_question_that_is_too_heavy_says_so_in_its_box_and_the_rest_of_the_page_stands(
+    screen: Screen, ill: Seen
+) -> None:
+    page = screen.page
+    path = f"/d/{ill.shop.id}/event?name=Purchase&since=24h"
+    with too_heavy(page, ill.system, path):
+        [told] = page.locator(".problem").all_inner_texts()
+        assert "This report was too heavy for the engine and was stopped. No data is lost. Try a shorter period" in told
+        assert "--engine-memory-mb" in told and "(code 241)" in told
+        assert page.is_visible("[aria-labelledby='match-keys'] tbody tr >> nth=0") and page.is_visible(
+            "h1:has-text('Purchase')"
+        )
+        assert everywhere(page) == []
+    page.goto(path)
+    wait_until(lambda: page.reload() and not page.is_visible(".problem"), "an answer to every question")
 
 
 def test_a_stream_that_breaks_off_says_so_and_fills_in_what_came_meanwhile(screen: Screen, ill: Seen) -> None:
