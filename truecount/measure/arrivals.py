@@ -196,16 +196,8 @@ def seen(store: Sql, dataset: Dataset, found: Sequence[Arrival], upto: Frontier)
             min(seq, upto.get(door, 0) + 1)
             for door, seq in zip(actions.params["doors"], actions.params["seqs"], strict=True)
         ]
-        actions.put(
-            "targets",
-            "targets_by_offset",
-            PACKAGE,
-            from_us=min(one.received_us for one in found),
-            to_us=max(one.received_us for one in found),
-            offset_doors=[one.door for one in found],
-            offset_seqs=[one.seq for one in found],
-            offset_poss=[one.pos for one in found],
-        )
+        places = [actions.place(one.received_us, *one.offset) for one in found if one.door in actions.params["doors"]]
+        actions.put("targets", "targets_by_place", places=places)
         actions.want_key_b()
         actions.want_places("targets")
         actions.fill(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from truecount.resolve.actions import EVER_MS, Actions
 
@@ -55,18 +55,41 @@ def sum_up(actions: Actions, bare_names: Sequence[str], edges: Sequence[int] = O
     Of copies without an id only those of `bare_names` are looked at: each other one is an action by itself, which the
     profile counts already. `edges` are the beginnings of the buckets, ascending, the first at or before the range.
     """
-    is_resolved = settle(actions, bare_names, edges)
-    if actions.is_whole:
-        for name, _, _, unit, bucket, *numbers in (
-            actions.rows("sums_of_special", PACKAGE, edges=list(edges)) if is_resolved else ()
-        ):
+    rows = _rows_at_once(actions, bare_names, edges)
+    if rows is not None:
+        for name, _, _, unit, bucket, *numbers in rows:
             currency = actions.params["currencies"][unit - 1] if unit else ""
             yield Sum(str(name), currency, int(bucket), *map(int, numbers))
         return
-    if is_resolved:
+    if settle(actions, bare_names, edges):
         actions.put("sums", "sums_of_special", PACKAGE, edges=list(edges))
     for name, currency, bucket, *numbers in actions.rows("sums", PACKAGE):
         yield Sum(str(name), str(currency), int(bucket), *map(int, numbers))
+
+
+def _rows_at_once(actions: Actions, bare_names: Sequence[str], edges: Sequence[int]) -> list[Sequence[Any]] | None:
+    """The parts of the sums as they are found, without a table between.
+
+    None where that may be much, and where keys have to be cut into sessions.
+    """
+    if actions.large:
+        return None
+    rows: list[Sequence[Any]] = []
+    if not actions.is_whole:
+        rows += actions.rows("sums_of_ids", PACKAGE, edges=list(edges))
+        if bare_names:
+            rows += actions.rows("sums_of_bare", PACKAGE, edges=list(edges), bare_names=list(bare_names))
+        if actions.any_offline:
+            rows += actions.rows("sums_of_offline", PACKAGE, edges=list(edges))
+        if any(long_keys for _, _, long_keys, *_ in rows):
+            return None
+    if _resolve(actions):
+        rows += actions.rows("sums_of_special", PACKAGE, edges=list(edges))
+    return [row for row in rows if row[_ACTIONS]]
+
+
+_ACTIONS: Final = 5
+"""Where the parts of the sums have the number of actions."""
 
 
 def settle(actions: Actions, bare_names: Sequence[str] = (), edges: Sequence[int] = ONE_BUCKET) -> bool:

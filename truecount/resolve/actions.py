@@ -57,6 +57,8 @@ class Profile(NamedTuple):
 
 EVER_MS: Final = 2**62
 """Beyond any time that a copy can have."""
+PLACE_BIAS_US: Final = 1 << 50
+"""Places count microseconds from so long before 1970."""
 LARGE: Final = 300_000
 """Copies from which on statements are compiled."""
 WHOLE: Final = 100_000
@@ -172,6 +174,13 @@ class Actions(Scratch):
         if self.is_whole:
             self.params["pooled_names"] = sorted({row.event_name for row in self.profile} - {AMENDMENT})
             self.others["listed"] = "listed_special"
+
+    def place(self, received_us: int, door: str, seq: int, pos: int) -> int:
+        """The place of a copy in the total order, as accepted.sql makes it. ValueError for a door without copies."""
+        rank: int = self.params["doors"].index(door) + 1
+        high = (received_us + PLACE_BIAS_US) << 12 | rank >> 4
+        low = (rank << 40 | seq) << 20 | pos
+        return high << 64 | low & (1 << 64) - 1
 
     def is_left_out(self, row: Profile) -> bool:
         """Whether the copies of this row form no action."""

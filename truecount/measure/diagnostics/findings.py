@@ -12,7 +12,7 @@ import msgspec
 
 from truecount.datasets import Dataset
 from truecount.measure.forms import money, time_of_us
-from truecount.resolve.actions import Actions
+from truecount.resolve.actions import PLACE_BIAS_US, Actions
 from truecount.resolve.definitions import complete, text_of
 from truecount.resolve.scratch import UNCOMPILED, Sql
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreDown
@@ -44,9 +44,6 @@ BEFORE_A_SALE: Final = (
     "AddPaymentInfo",
 )
 """Standard events whose value is a price that was looked at: nothing earned, so nothing at stake."""
-_PLACE_BIAS_US: Final = 1 << 50
-"""accepted.sql counts the microseconds of a place from so much before 1970."""
-
 
 About = tuple[str, tuple[str, ...]]
 """Which finding: its check and its subject."""
@@ -295,7 +292,7 @@ def _example(doors: Sequence[str], event_name: str, event_id: str, source: str, 
         event_name=str(event_name),
         event_id=str(event_id),
         source=str(source),
-        received_time=time_of_us((bits >> 76) - _PLACE_BIAS_US),
+        received_time=time_of_us((bits >> 76) - PLACE_BIAS_US),
         offset=f"{door}/{(bits >> 20) & 0xFFFFFFFFFF}/{bits & 0xFFFFF}",
     )
 
