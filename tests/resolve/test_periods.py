@@ -76,11 +76,14 @@ def test_the_bars_of_a_name_are_its_buckets_whatever_the_cuts_between(loaded: St
     for name in {one.event_name for one in expected}:
         assert found.buckets(bars, name) == [one for one in expected if one.event_name == name]
     assert found.buckets(bars, "never came") == []
+    with pytest.raises(ValueError, match="among the cuts"):
+        found.buckets([bars[0], bars[1] + 1], "Purchase")
 
 
 @pytest.mark.parametrize(
-    ("cuts", "edges"), [([1, 2], [1]), ([1, 2, 3], [1, 4]), ([1, 3, 2], [1, 2]), ([1, 1, 2], [1, 2])]
+    ("cuts", "edges"),
+    [([1, 2], [1]), ([1, 2, 3], [1, 3, 2]), ([1, 2, 3], [1, 4]), ([1, 3, 2], [1, 2]), ([1, 1, 2], [1, 2])],
 )
 def test_edges_that_are_no_cuts_are_an_error(store: Store, cuts: list[int], edges: list[int]) -> None:
-    with pytest.raises(ValueError, match="edges of periods"):
+    with pytest.raises(ValueError, match="of periods"):
         Periods(store, DATASET, cuts, edges)

@@ -90,7 +90,7 @@ def listing(
     ) as actions:
         want_all(actions)
         settle(actions)
-        if actions.is_whole:
+        if not actions.large:
             actions.keep("verdicts")
             actions.keep("listed")
         wanted: dict[str, Any] = {"sides": [DOORS[door]] if door else [], "rule": rule}

@@ -25,9 +25,10 @@ class Periods:
     def __init__(
         self, store: Sql, dataset: Dataset, cuts: Sequence[int], edges: Sequence[int], moment: Moment | None = None
     ) -> None:
-        if len(edges) < 2 or not set(edges) <= set(cuts) or list(cuts) != sorted(set(cuts)):
-            raise ValueError("cuts ascend, and edges of periods are among them")
-        self._cuts, self._edges = list(cuts), list(edges)
+        self._cuts = list(cuts)
+        if self._cuts != sorted(set(cuts)):
+            raise ValueError("cuts of periods ascend")
+        self._check(edges)
         with Actions(store, dataset, since_ms=cuts[0], until_ms=cuts[-1], moment=moment, periods=edges) as actions:
             has_any = want_all(actions) is not None
             self._sums = sums_in(actions, cuts)
@@ -39,12 +40,17 @@ class Periods:
             """For each period the counts of each event, by name."""
 
     def buckets(self, edges: Sequence[int], event_name: str) -> list[Bucket]:
-        """Actions of one event in the buckets that these cuts bound; those without actions are left out."""
+        """Actions of one event in the buckets that the edges bound; those without actions are left out."""
+        self._check(edges)
         return put_together(
             one._replace(bucket=max(edge for edge in edges if edge <= one.bucket))
             for one in self._sums
             if one.event_name == event_name and edges[0] <= one.bucket < edges[-1]
         )
+
+    def _check(self, edges: Sequence[int]) -> None:
+        if len(edges) < 2 or list(edges) != sorted(set(edges)) or not set(edges) <= set(self._cuts):
+            raise ValueError("edges of periods are two at least, ascend, and are among the cuts")
 
     def _totals(
         self,
