@@ -65,7 +65,9 @@ def complete(sql: str, kept: frozenset[str] = frozenset(), others: tuple[tuple[s
     return "with\n" + ",\n".join(definitions) + f"\nselect * from (\n{sql}\n)"
 
 
-@cache
-def tables_of(sql: str) -> tuple[str, ...]:
-    """The scratch tables, and others that are parameters, that a statement reads."""
-    return tuple(sorted(set(_TABLE.findall(sql))))
+def tables_of(sql: str) -> list[str]:
+    """The scratch tables, and others that are parameters, that a statement names.
+
+    Nothing is kept: statements name the tables of their answer, so each is another text.
+    """
+    return sorted(set(_TABLE.findall(sql)))
