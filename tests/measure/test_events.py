@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import tracemalloc
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -385,3 +387,19 @@ def test_an_engine_that_starts_sweeps_what_a_crash_left(tmp_path: Path) -> None:
         assert store.query_rows(count) == [(1,)]
     with empty_store(tmp_path) as store:
         assert store.query_rows(count) == [(0,)]
+
+
+def test_answers_leave_nothing_in_memory(clean: Store) -> None:
+    load(clean, rows_of([sale("d", "browser", "", 0, fbp="f"), sale("d", "server", "a", 5, fbp="f")]))
+    for _ in range(3):
+        only(clean, dataset("d"))
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for _ in range(10):
+            assert only(clean, dataset("d")).actions == 1
+        gc.collect()
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 50_000  # ten times the texts of one answer's statements are 300 kB
