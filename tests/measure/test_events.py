@@ -402,4 +402,4 @@ def test_answers_leave_nothing_in_memory(clean: Store) -> None:
         grown, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert grown < 50_000  # ten times the texts of one answer's statements are 300 kB
+    assert grown < 50_000  # the texts of ten answers are 150 kB
