@@ -24,6 +24,7 @@ from truecount.measure.outcomes import outcomes
 from truecount.measure.refused import refused
 from truecount.resolve.scratch import PREFIX, Scratch
 from truecount.store.client import Statement, Store
+from truecount.store.errors import QueryFailed
 from truecount.vocabulary import Mark
 
 START_MS = START_US // 1000
@@ -403,3 +404,22 @@ def test_answers_leave_nothing_in_memory(clean: Store) -> None:
     finally:
         tracemalloc.stop()
     assert grown < 50_000  # the texts of ten answers are 150 kB
+
+
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_an_answer_that_fails_leaves_no_tables(clean: Store, is_asked: bool) -> None:
+    left = "SELECT count() FROM system.tables WHERE startsWith(name, 'scratch_')"
+    before = clean.query_rows(left)
+
+    def fail() -> None:
+        with Scratch(clean) as scratch:
+            scratch.need("pool")
+            scratch.flush()
+            scratch.do("INSERT INTO nowhere SELECT 1")
+            scratch.drop("pool")
+            if is_asked:
+                scratch.ask("SELECT 1")
+
+    with pytest.raises(QueryFailed):
+        fail()
+    assert clean.query_rows(left) == before

@@ -93,6 +93,8 @@ class Scratch:
         self.others: dict[str, str] = {}
         """Definitions that read something else in this answer: name -> the name of what they are instead."""
         self._made: dict[str, str] = {}
+        self._names: list[str] = []
+        """All tables that were ever made here, by their own names."""
         self._waiting: list[Statement] = []
         self._kept: set[str] = set()
         self.large = False
@@ -104,15 +106,25 @@ class Scratch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self._waiting.clear()
         try:
-            self.drop(*self._made)
-            self.flush()
+            if kind is None:
+                self.drop(*self._made)
+                self.flush()
+        except Exception:
+            self._drop_all()
+            raise
+        if kind is not None:
+            self._drop_all()
+
+    def _drop_all(self) -> None:
+        """Drop all that was ever made here, after an error: of what waited, nobody knows how far it came."""
+        self._waiting.clear()
+        try:
+            if self._names:
+                self.store.script([(f"DROP TABLE IF EXISTS {', '.join(self._names)} SYNC", None)])
         except Exception:
             # The engine is gone or busy: what it keeps is in memory alone. The first error is the one to see.
-            if kind is None:
-                raise
+            return
 
     def need(self, table: str) -> None:
         """Make a scratch table, empty, where it is not there yet; statements can name it from now on."""
@@ -122,6 +134,8 @@ class Scratch:
             # Its description goes to disk even so. Nobody needs that after a crash, and no answer waits for it.
             self.do(f"CREATE TABLE {name} {columns} ENGINE = Memory SETTINGS fsync_metadata = 0")
             self._made[table] = self.params[table] = name
+            if name not in self._names:
+                self._names.append(name)
 
     def drop(self, *tables: str) -> None:
         """Drop these tables, as far as they are there."""
