@@ -54,7 +54,7 @@ def right(histories: list[list[Row]]) -> dict[str, tuple[object, ...]]:
 
 
 def told(action: ListedAction) -> tuple[object, ...]:
-    return (action.event_name, action.door, action.event_time, action.copies, tuple(sorted(action.rules)))
+    return (action.event_name, action.door, action.event_time, action.copies, tuple(action.rules))
 
 
 def all_pages(store: Store, limit: int, **given: object) -> list[ListedAction]:

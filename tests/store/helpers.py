@@ -7,9 +7,10 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -130,6 +131,15 @@ def empty(store: Store) -> Store:
     for table in ("copies", "tallies", "settings", "set_aside", "batches"):
         store.command(f"TRUNCATE TABLE {table}")
     return store
+
+
+PAIRS: Final = [(number, at) for number in range(8) for at in range(10)]
+
+
+def at_once(ask: Callable[[int, int], object]) -> dict[tuple[int, int], object]:
+    """What is answered to each of PAIRS, asked by eight threads."""
+    with ThreadPoolExecutor(8) as pool:
+        return dict(zip(PAIRS, pool.map(lambda pair: ask(*pair), PAIRS), strict=True))
 
 
 def eventually(check: Callable[[], bool], what: str) -> None:

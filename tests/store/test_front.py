@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import socket
-import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -22,7 +21,7 @@ from truecount.store.client import Store
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreDown
 from truecount.store.front import READER
 
-from .helpers import eventually
+from .helpers import PAIRS, at_once, eventually
 
 
 @pytest.fixture(scope="module")
@@ -290,21 +289,10 @@ def test_a_query_whose_caller_hung_up_is_ended(served: Store) -> None:
 
 
 def test_many_ask_at_once_and_each_gets_its_own_answer(served: Store) -> None:
-    wrong: list[object] = []
+    def ask(number: int, at: int) -> object:
+        return served.query_rows("SELECT {a:Int64} * 1000 + {b:Int64}", {"a": number, "b": at})
 
-    def work(number: int) -> None:
-        for at in range(10):
-            if served.query_rows("SELECT {a:Int64} * 1000 + {b:Int64}", {"a": number, "b": at}) != [
-                (number * 1000 + at,)
-            ]:
-                wrong.append(number)
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+    assert at_once(ask) == {(number, at): [(number * 1000 + at,)] for number, at in PAIRS}
 
 
 def test_columns_rows_arrow_and_raw_answers_agree(served: Store) -> None:

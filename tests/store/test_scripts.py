@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ from truecount.store.client import Store
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreDown
 from truecount.store.front import READER
 
-from .helpers import eventually
+from .helpers import PAIRS, at_once, eventually
 
 VALUES = {
     "the largest UInt128": "toUInt128('340282366920938463463374607431768211455')",
@@ -180,14 +182,15 @@ def test_a_setting_that_nobody_knows_is_refused(served: Store) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"garbage", b"\xff\x00", b"\xc1", msgspec.msgpack.encode([]), msgspec.msgpack.encode({}),
+        b"", b"garbage", b"\xff\x00", b"\xc1", b"\x81\xaastatements\x91\x92\xa2\xff\xfe\x80",
+        msgspec.msgpack.encode([]), msgspec.msgpack.encode({}),
         msgspec.msgpack.encode({"statements": [["SELECT 1"]]}),
         msgspec.msgpack.encode({"statements": [["SELECT 1", {"a": 1}]]}),
         msgspec.msgpack.encode({"statements": "SELECT 1"}),
         msgspec.msgpack.encode({"statements": [], "settings": 1}),
     ],
-    ids=["nothing", "text", "bytes", "no MessagePack", "a list", "no statements", "no parameters", "a number",
-         "a statement", "no settings"],
+    ids=["nothing", "text", "bytes", "no MessagePack", "no UTF-8", "a list", "no statements", "no parameters",
+         "a number", "a statement", "no settings"],
 )  # fmt: skip
 def test_a_body_that_holds_no_script_is_refused(served: Store, body: bytes) -> None:
     answer = posted(served, body)
@@ -255,19 +258,36 @@ def test_a_script_whose_caller_hung_up_is_ended(served: Store, table: str) -> No
 
 
 def test_scripts_at_once_do_not_mix(served: Store) -> None:
-    wrong: list[object] = []
+    def ask(number: int, at: int) -> object:
+        return served.script([("SELECT {a:Int64}", {"a": at})], ("SELECT {a:Int64}, {b:Int64}", {"a": number, "b": at}))
 
-    def work(number: int) -> None:
-        for at in range(8):
-            found = served.script(
-                [("SELECT {a:Int64}", {"a": at})], ("SELECT {a:Int64}, {b:Int64}", {"a": number, "b": at})
-            )
-            if found != [[number, at]]:
-                wrong.append(found)
+    assert at_once(ask) == {(number, at): [[number, at]] for number, at in PAIRS}
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+
+AT_ONCE = """
+import sys, threading
+from truecount.store.client import Store
+from truecount.store.errors import StoreDown
+sys.setswitchinterval(1e-6)
+barrier = threading.Barrier(8)
+wrong = []
+def ask(number):
+    store = Store("http://127.0.0.1:1", "x", takes_scripts=number % 2 == 0)
+    barrier.wait()
+    try:
+        store.script([], ("select {a:Int64}", {"a": 1}))
+    except StoreDown:
+        return
+    except Exception as error:
+        wrong.append(repr(error))
+threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+sys.exit("; ".join(wrong) or 0)
+"""
+
+
+def test_the_first_questions_of_a_process_may_come_at_once() -> None:
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", AT_ONCE], check=False, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr

@@ -6,7 +6,8 @@ Importing this module is cheap; clickhouse-connect is loaded by the first Store.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
@@ -24,6 +25,8 @@ USER: Final = "truecount"
 DATABASE: Final = "truecount"
 _CODE: Final = re.compile(r"(?:error code |Code: )(\d+)")
 Statement = tuple[str, Mapping[str, Any] | None]
+_LIBRARY: Final = threading.Lock()
+"""The library imports itself in a circle: threads that load it at a time, by two of its modules, find it half made."""
 _RETRY_S: Final = 5.0
 """Longer than any pause between a dropped kept-alive connection and the next try."""
 
@@ -50,6 +53,7 @@ class Store:
         """Whether it is our own engine that answers (front.py)."""
         self._pool: HTTPConnectionPool | None = None
         self._made: Client | None = None
+        self._making = threading.Lock()
         self._base: Store | None = None
         self._settings: dict[str, str] = {}
 
@@ -116,11 +120,10 @@ class Store:
             return [*self.query_rows(*select)] if select else []
         if not (commands or select):
             return []
-        from clickhouse_connect.driver.binding import format_bind_value
-
+        written = _writer()
         script = {
             "statements": [
-                (sql, {name: str(format_bind_value(value)) for name, value in (params or {}).items()})
+                (sql, {name: str(written(value)) for name, value in (params or {}).items()})
                 for sql, params in (*commands, *([select] if select else []))
             ],
             "settings": {**_PLAIN_JSON, **self._settings},
@@ -192,34 +195,39 @@ class Store:
         if self._base is not None:
             return self._base._client()
         if self._made is None:
+            with self._making:
+                self._made = self._made or self._connected()
+        return self._made
+
+    def _connected(self) -> Client:
+        with _LIBRARY:
             from clickhouse_connect import get_client
             from clickhouse_connect.driver.httputil import default_pool_manager
 
-            # A proxy that the environment names is not asked for what runs on this very machine.
-            is_here = self._host in ("127.0.0.1", "::1", "localhost")
-            self._made = get_client(
-                host=self._host,
-                port=self._port,
-                interface="https" if self._secure else "http",
-                username=self._user,
-                password=self._secret,
-                database=self._database,
-                compress=False,
-                autogenerate_session_id=False,  # a session would let one query at a time through
-                send_receive_timeout=900,
-                connect_timeout=_RETRY_S,
-                tz_mode="aware",
-                pool_mgr=default_pool_manager() if is_here and not self._secure else None,
-            )
-        return self._made
+        # A proxy that the environment names is not asked for what runs on this very machine.
+        is_here = self._host in ("127.0.0.1", "::1", "localhost")
+        return get_client(
+            host=self._host,
+            port=self._port,
+            interface="https" if self._secure else "http",
+            username=self._user,
+            password=self._secret,
+            database=self._database,
+            compress=False,
+            autogenerate_session_id=False,  # a session would let one query at a time through
+            send_receive_timeout=900,
+            connect_timeout=_RETRY_S,
+            tz_mode="aware",
+            pool_mgr=default_pool_manager() if is_here and not self._secure else None,
+        )
 
     def _post(self, path: str, body: bytes) -> bytes:
         if self._base is not None:
             return self._base._post(path, body)
         import urllib3
 
-        if self._pool is None:
-            self._pool = urllib3.HTTPConnectionPool(self._host, self._port, maxsize=16, retries=False)
+        with self._making:
+            self._pool = self._pool or urllib3.HTTPConnectionPool(self._host, self._port, maxsize=16, retries=False)
         headers = {"X-ClickHouse-User": self._user, "X-ClickHouse-Key": self._secret}
         timeout = urllib3.Timeout(connect=_RETRY_S, read=900)
         try:
@@ -261,6 +269,14 @@ _PLAIN_JSON: Final = {
 }
 """Numbers of all sizes as numbers; tuples as arrays, or as dicts where they have names, as queries answer;
 text that is UTF-8 whatever was sent."""
+
+
+def _writer() -> Callable[[Any], Any]:
+    """What writes the value of a parameter as ClickHouse reads it."""
+    with _LIBRARY:
+        import clickhouse_connect  # noqa: F401 - first the package, then a part of it
+        from clickhouse_connect.driver.binding import format_bind_value
+    return format_bind_value
 
 
 def _parameters(params: Mapping[str, Any] | None) -> dict[str, Any] | None:

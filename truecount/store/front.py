@@ -254,7 +254,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._fail(_error(497, "scripts are not for those who may read only", "ACCESS_DENIED"))
         try:
             script = msgspec.msgpack.decode(body, type=Script)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, ValueError):  # text that is no UTF-8 is a ValueError
             return self._fail(_error(62, "no script can be read in the request's body", "SYNTAX_ERROR"))
         mark = self.server.running(self.connection)
         try:

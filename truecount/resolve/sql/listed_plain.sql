@@ -12,9 +12,9 @@ select
     value_e4,
     unit,
     event_time_ms,
-    arrayFilter(rule -> rule != '', [
+    arraySort(arrayFilter(rule -> rule != '', [
         multiIf(kept_place != action, 'browser_within_5_min', keyless, 'no_key', 'first_received'),
         multiIf(copies = 1, '', class = 2, 'offline', 'event_id')
-    ]) as rules
+    ])) as rules
 from plain
 where not long
