@@ -109,7 +109,7 @@ AMENDMENTS = st.builds(
     ),
     st.sampled_from(["d1", "d2"]),
     st.sampled_from(STEPS_US),
-    st.sampled_from(["Purchase", "Purchase", "Lead"]),
+    st.sampled_from(["Purchase", "Purchase", "Lead", ""]),
     st.sampled_from(TIMES_MS),
     st.sampled_from([None, 50_000, 70_000]),
     st.sampled_from(["", "INR", "USD"]),

@@ -43,18 +43,9 @@ def buckets(
     """
     if len(edges) < 2 or any(a >= b for a, b in pairwise(edges)):
         raise ValueError("edges of buckets ascend, and are two at least")
-    found: list[Sum] = []
-    named = None if names is None else [*names, AMENDMENT]
-    with Actions(store, dataset, named, since_ms=edges[0], until_ms=edges[-1], moment=moment) as actions:
-        if named is None or not actions.has_amendments:
-            want_all(actions)
-            found = sums_in(actions, edges)
-            named = None
-    if named is not None:
-        # What an amendment names can only be told with all events at hand.
-        with Actions(store, dataset, since_ms=edges[0], until_ms=edges[-1], moment=moment) as actions:
-            want_all(actions)
-            found = sums_in(actions, edges)
+    with Actions(store, dataset, names, since_ms=edges[0], until_ms=edges[-1], moment=moment, amended=True) as actions:
+        want_all(actions)
+        found = sums_in(actions, edges)
     return put_together(one for one in found if names is None or one.event_name in names)
 
 

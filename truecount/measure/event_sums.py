@@ -68,13 +68,9 @@ def event_sums(
     told = EventSums(event_name=event_name)
     [refused] = numbers_refused(store, dataset, [since_ms * 1000, until_ms * 1000])
     told.refused = refused.get(event_name, 0)
-    names = [event_name, AMENDMENT]
-    with Actions(store, dataset, names, since_ms=since_ms, until_ms=until_ms, moment=moment) as actions:
-        if not actions.has_amendments:
-            _add(actions, told)
-            return told
-    # What an amendment names can only be told with all events at hand.
-    with Actions(store, dataset, since_ms=since_ms, until_ms=until_ms, moment=moment) as actions:
+    with Actions(
+        store, dataset, [event_name], since_ms=since_ms, until_ms=until_ms, moment=moment, amended=True
+    ) as actions:
         _add(actions, told)
     return told
 

@@ -11,7 +11,7 @@ import msgspec
 from truecount.datasets import Dataset
 from truecount.policy.scrub import scrub_id
 from truecount.policy.urls import strip_appendix
-from truecount.resolve.actions import AMENDMENT, Actions
+from truecount.resolve.actions import Actions
 from truecount.resolve.scratch import Sql
 from truecount.vocabulary import DIGEST_KEYS, Mark, Verdict
 
@@ -147,7 +147,7 @@ def explain(
     chosen = _read_offset(offset) if offset else None
     event_id, order = _as_kept(event_id), _as_kept(order)
     fbp = _as_kept(strip_appendix(fbp, "fbp")) if fbp else None
-    with Actions(store, dataset, [event_name, AMENDMENT], each=True) as actions:
+    with Actions(store, dataset, [event_name], each=True, amended=True) as actions:
         if chosen:
             actions.put("chosen", "targets_by_offset", **chosen, event_name=event_name)
             if not actions.count("chosen"):
@@ -185,7 +185,7 @@ def check_names(**given: str | None) -> None:
 def _explain(actions: Actions, event_name: str, hashes: bool, details: bool, is_chosen: bool) -> Explained:
     actions.want_key_b()
     actions.want_places("targets")
-    if any(row.event_name == AMENDMENT for row in actions.profile):
+    if actions.has_amendments:
         actions.put("originals", "originals")
         actions.want_places("originals")
     actions.fill(1)

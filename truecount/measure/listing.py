@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from truecount.datasets import Dataset
-from truecount.resolve.actions import AMENDMENT, EVER_MS, Actions
+from truecount.resolve.actions import EVER_MS, Actions
 from truecount.resolve.scratch import Sql
 from truecount.vocabulary import BROWSER_SIDE, Mark, Source
 
@@ -79,15 +79,16 @@ def listing(
     ValueError where `after` or `before` is none that a page gave, or both are given.
     """
     older, newer = check_edges(after, before)
-    named = None if names is None else [*names, AMENDMENT]
     with Actions(
         store,
         dataset,
-        named,
+        names,
         since_ms=-EVER_MS if since_ms is None else since_ms,
         until_ms=EVER_MS if until_ms is None else until_ms,
         each=True,
+        amended=True,
     ) as actions:
+        actions.params |= {"any_listed": int(names is None), "listed_names": list(names or ())}
         want_all(actions)
         settle(actions)
         if not actions.large:

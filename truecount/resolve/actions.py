@@ -102,7 +102,8 @@ class Actions(Scratch):
     of event times; dedup itself always sees all copies, statements that count may use it. `moment` is what `moment_of`
     gave, for answers that are to agree with others; else it is now. `copies` names a table of some of the copies, in
     place of all. `periods` are edges that rows of the profile do not go across. `each` says that the answer is about
-    actions one by one, not about sums.
+    actions one by one, not about sums. `amended` says that it is about values: where there are amendments, all events
+    are looked at then, whatever `names` are, as an amendment may mean an action of another event.
 
     After `resolve`, statements can read `plain` (a row for each action outside the pool; rows with `long` set are
     none), `special` (each action of the pool) and `verdicts` (each copy of the pool). Where the answer `is_whole`,
@@ -121,6 +122,7 @@ class Actions(Scratch):
         copies: str = "copies",
         periods: Sequence[int] = (),
         each: bool = False,
+        amended: bool = False,
     ) -> None:
         super().__init__(store)
         self.dataset = dataset
@@ -131,12 +133,9 @@ class Actions(Scratch):
             "dataset": dataset.id,
             "left_out_marks": left_out_marks(dataset),
             "all_names": int(names is None),
-            "names": list(names or ()),
+            "names": [*(names or ()), *([AMENDMENT] if amended else [])],
             "since_ms": since_ms,
             "until_ms": until_ms,
-            "at_moment": int(moment is not None),
-            "doors": sorted(moment or {}),
-            "seqs": [seq + 1 for _, seq in sorted((moment or {}).items())],
             **ALL_SLICES,
         }
         self.profile: list[Profile] = []
@@ -145,10 +144,18 @@ class Actions(Scratch):
         """All copies go into the pool."""
         self._live = False
         """Whether key B may merge anything."""
-        self.at_moment()
+        self._look(moment)
+        if amended and self.has_amendments and names is not None:
+            self.params["all_names"] = 1
+            self._look(moment)
 
-    def at_moment(self) -> None:
-        """Fix the moment: what the store holds now is what all that follows looks at."""
+    def _look(self, moment: Moment | None) -> None:
+        """Fix the moment: what the store holds then, or now, is what all that follows looks at."""
+        self.params |= {
+            "at_moment": int(moment is not None),
+            "doors": sorted(moment or {}),
+            "seqs": [seq + 1 for _, seq in sorted((moment or {}).items())],
+        }
         self.profile = sorted(Profile(*row) for row in self.rows("profile"))
         last: dict[str, int] = {}
         for row in self.profile:
@@ -171,6 +178,7 @@ class Actions(Scratch):
         self.large = held > LARGE
         # Sums of keys that need no closer look come sooner without the pool.
         self.is_whole = held <= WHOLE and bool(self._each or self.has_amendments or self.names_of_key_b())
+        self.others.clear()
         if self.is_whole:
             self.params["pooled_names"] = sorted({row.event_name for row in self.profile} - {AMENDMENT})
             self.others["listed"] = "listed_special"

@@ -4,6 +4,7 @@ select
     if(unit = 0, '', {currencies:Array(String)}[unit]) as currency, event_time_ms, rules
 from listed
 where event_time_ms >= {since_ms:Int64} and event_time_ms < {until_ms:Int64}
+    and ({any_listed:UInt8} or event_name in {listed_names:Array(String)})
     and (empty({sides:Array(UInt8)}) or door in {sides:Array(UInt8)})
     and ({rule:String} = '' or has(rules, {rule:String}))
     and (event_time_ms, action) < ({before_ms:Int64}, {before_action:UInt128})
