@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import random
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +24,7 @@ from truecount.measure.events import events
 from truecount.measure.explain import explain
 from truecount.measure.outcomes import outcomes
 from truecount.measure.refused import refused
-from truecount.resolve.scratch import PREFIX, Scratch
+from truecount.resolve.scratch import OWNERLESS_S, PREFIX, Scratch, is_ownerless, sweep
 from truecount.store.client import Statement, Store
 from truecount.store.errors import QueryFailed
 from truecount.vocabulary import Mark
@@ -423,3 +425,16 @@ def test_an_answer_that_fails_leaves_no_tables(clean: Store, is_asked: bool) -> 
     with pytest.raises(QueryFailed):
         fail()
     assert clean.query_rows(left) == before
+
+
+def test_tables_of_an_answer_whose_process_died_go_after_a_while(clean: Store) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    clean.command(f"CREATE TABLE scratch_{gone.pid}_0a_labels_next (place UInt128) ENGINE = Memory")
+    with Scratch(clean) as scratch:
+        scratch.need("pool")
+        scratch.flush()
+        assert sweep(clean.command, clean.query_rows, is_ownerless) == 0  # too young
+        assert sweep(clean.command, clean.query_rows, lambda pid, age_s: is_ownerless(pid, age_s + OWNERLESS_S)) == 1
+        assert scratch.count("pool") == 0
+    assert clean.query_rows("SELECT count() FROM system.tables WHERE startsWith(name, 'scratch_')") == [(0,)]

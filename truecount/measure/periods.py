@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from truecount.datasets import Dataset
-from truecount.resolve.actions import AMENDMENT, Actions, Moment
+from truecount.resolve.actions import AMENDMENT, EVER_MS, Actions, Moment
 from truecount.resolve.scratch import Sql
 
 from .buckets import Bucket, put_together, sums_in
-from .events import EventTotals, Sums, of_amendments, told, totals_of
+from .events import EventTotals, Sums, check_settled, of_amendments, told, totals_of, until_settled
 from .refused import numbers_refused
-from .sums import PACKAGE, want_all
+from .sums import PACKAGE, Sum, want_all
 
 
 class Periods:
@@ -29,15 +29,22 @@ class Periods:
         if self._cuts != sorted(set(cuts)):
             raise ValueError("cuts of periods ascend")
         self._check(edges)
-        with Actions(store, dataset, since_ms=cuts[0], until_ms=cuts[-1], moment=moment, periods=edges) as actions:
+        self._sums: list[Sum] = []
+        self.totals: list[list[EventTotals]] = []
+        """For each period the counts of each event, by name."""
+        until_settled(lambda: self._count(store, dataset, edges, moment))
+
+    def _count(self, store: Sql, dataset: Dataset, edges: Sequence[int], moment: Moment | None) -> None:
+        # All time is counted: what all actions have must be what there is.
+        with Actions(store, dataset, moment=moment, periods=edges) as actions:
             has_any = want_all(actions) is not None
-            self._sums = sums_in(actions, cuts)
+            self._sums = sums_in(actions, [-EVER_MS, *self._cuts, EVER_MS])
+            check_settled(actions, sum(one.copies for one in self._sums))
             refused = numbers_refused(store, dataset, [edge * 1000 for edge in edges])
             self.totals = [
                 self._totals(actions, number, since_ms, until_ms, has_any, refused[number - 1])
                 for number, (since_ms, until_ms) in enumerate(pairwise(edges), 1)
             ]
-            """For each period the counts of each event, by name."""
 
     def buckets(self, edges: Sequence[int], event_name: str) -> list[Bucket]:
         """Actions of one event in the buckets that the edges bound; those without actions are left out."""
@@ -63,7 +70,7 @@ class Periods:
     ) -> list[EventTotals]:
         names: dict[str, Sums] = {}
         for row in actions.profile:
-            if row.period == number and row.event_name != AMENDMENT and row.in_range:
+            if row.period == number and row.event_name != AMENDMENT:
                 names.setdefault(row.event_name, Sums()).add_marks(row, actions)
         for one in self._sums:
             if since_ms <= one.bucket < until_ms:

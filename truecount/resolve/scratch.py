@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -21,7 +22,15 @@ class Sql(Protocol):
 
 
 PREFIX: Final = "scratch_"
-"""Tables whose names begin so belong to an answer that is being made, or were left behind by a crash."""
+"""Tables whose names begin so belong to an answer that is being made, or were left behind by a crash.
+
+The id of the process that makes the answer follows.
+"""
+OWNERLESS_S: Final = 600
+"""Tables of a process that is no more are dropped when they are so old.
+
+Whoever asks from elsewhere, where process ids are others, is long done by then.
+"""
 
 UNCOMPILED: Final = (
     "\nSETTINGS compile_expressions = 0, compile_aggregate_expressions = 0, compile_sort_description = 0"
@@ -88,7 +97,7 @@ class Scratch:
 
     def __init__(self, store: Sql) -> None:
         self.store = store
-        self._token = secrets.token_hex(8)
+        self._token = f"{os.getpid()}_{secrets.token_hex(8)}"
         self.params: dict[str, Any] = {}
         self.others: dict[str, str] = {}
         """Definitions that read something else in this answer: name -> the name of what they are instead."""
@@ -215,11 +224,40 @@ class Scratch:
         return {name: value for name, value in known.items() if "{" + name + ":" in sql}
 
 
-def sweep(command: Callable[[str], object], rows: Callable[[str], Sequence[Sequence[Any]]]) -> None:
-    """Drop what a crash left behind: for an engine's start, when no answer is being made."""
+def sweep(
+    command: Callable[[str], object],
+    rows: Callable[[str], Sequence[Sequence[Any]]],
+    is_left: Callable[[int, int], bool] = lambda pid, age_s: True,
+) -> int:
+    """Drop what a crash left behind, and give how many tables that were.
+
+    All of it, for an engine's start, when no answer is being made; else what `is_left` says of the process that made a
+    table and of the table's age in seconds.
+    """
     found = rows(
-        "SELECT name FROM system.tables "
+        "SELECT name, toUInt32(greatest(0, now() - metadata_modification_time)) FROM system.tables "
         f"WHERE database = currentDatabase() AND startsWith(name, '{PREFIX}') ORDER BY name"
     )
-    for (name,) in found:
+    left = [name for name, age_s in found if is_left(_owner(name), int(age_s))]
+    for name in left:
         command(f"DROP TABLE IF EXISTS `{name}` SYNC")
+    return len(left)
+
+
+def is_ownerless(pid: int, age_s: int) -> bool:
+    """Whether the process that made a table is no more, and has not been for long."""
+    if age_s < OWNERLESS_S:
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        pass
+    return False
+
+
+def _owner(name: str) -> int:
+    """The process that a table's name tells; 0, our own group, where it tells none."""
+    pid = name.removeprefix(PREFIX).partition("_")[0]
+    return int(pid) if pid.isdecimal() else 0

@@ -15,6 +15,9 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 READER_SECRET: Final = "reader"
 UPKEEP_EVERY_S: Final = 30.0
+SWEEP_EVERY_S: Final = 60.0
 END_WITHIN_S: Final = 8.0
 WRONG_USE: Final = 2
 
@@ -63,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
     # PyArrow loads pandas, where it is installed, to ask of each list whether it is a Series: 0.4 s and 50 MB.
     sys.meta_path.insert(0, _NoPandas())
     # After the environment is set: chDB reads it when it is loaded.
-    from truecount.resolve.scratch import sweep
+    from truecount.resolve.scratch import is_ownerless, sweep
 
     from .engine import Engine, Limits
     from .errors import StoreError
@@ -116,6 +120,8 @@ def main(argv: list[str] | None = None) -> int:
         if not chosen.no_upkeep:
             upkeep = (folder.path, loader, settings.address_days, stop)
             threading.Thread(target=_upkeep, args=upkeep, name="upkeep", daemon=True).start()
+    sweeping = partial(sweep, engine.command, engine.rows, is_ownerless)
+    threading.Thread(target=_now_and_then, args=(sweeping, stop), name="sweep", daemon=True).start()
     _announce(folder.run / "engine.json", {"port": front.server_address[1], "pid": os.getpid()})
     heartbeat.ready()
     while signal.sigtimedwait(ending, heartbeat.EVERY_S) is None:
@@ -171,6 +177,12 @@ def _announce(path: Path, content: dict[str, int]) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(json.dumps(content))
     os.rename(partial, path)
+
+
+def _now_and_then(work: Callable[[], object], stop: threading.Event) -> None:
+    while not stop.wait(SWEEP_EVERY_S):
+        with suppress(Exception):  # the next time, then
+            work()
 
 
 def _upkeep(folder: Path, loader: Loader, private_days: int, stop: threading.Event) -> None:
