@@ -82,6 +82,7 @@ async def overview(
         links=Links(dataset, period),
         chart=chart_of(dataset, period, name, counts.data.buckets, formats, page.changes) if counts.data else None,
         row_of=view.row_of,
+        busiest=view.busiest,
     )
 
 

@@ -50,7 +50,8 @@ class Told:
         frame = Frame(None, self._dataset, (), (), "overview", "", "")
         names = {
             "view": self._shown, "period": self._period, "name": self._name, "chart": chart, "f": formats,
-            "links": Links(self._dataset.id, self._period), "row_of": view.row_of, "frame": frame,
+            "links": Links(self._dataset.id, self._period), "row_of": view.row_of,
+            "busiest": view.busiest, "frame": frame,
         }  # fmt: skip
         return "".join(template.blocks["live"](template.new_context(names))).strip()
 

@@ -47,6 +47,8 @@ NEARNESS: Final = (
 )
 """Standard events by nearness to the sale; all others stand behind them by name."""
 HERO: Final = "Purchase"
+ROWS: Final = 100
+"""Events that the page draws at most: it draws them anew with each look. Twin and CSV have all."""
 
 
 class Counts(msgspec.Struct):
@@ -145,6 +147,13 @@ def covered(store: Sql, dataset: Dataset, period: Period, rolling: Rolling) -> l
 def row_of(rows: Sequence[EventTotals], name: str) -> EventTotals:
     """One event's counts; zeros where it is not there."""
     return next((row for row in rows if row.event_name == name), EventTotals(event_name=name))
+
+
+def busiest(rows: Sequence[EventTotals], name: str) -> list[EventTotals]:
+    """The ROWS events of most actions, and the one named, in the order in which they come."""
+    wanted = sorted(rows, key=lambda row: (row.event_name != name, -row.actions, -row.copies))[:ROWS]
+    names = {row.event_name for row in wanted}
+    return [row for row in rows if row.event_name in names]
 
 
 def overview(
