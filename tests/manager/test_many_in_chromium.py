@@ -12,7 +12,28 @@ from .test_in_chromium import Screen, first_run, shown
 
 pytestmark = pytest.mark.slow
 
-CURRENCIES = "EUR USD GBP JPY CHF SEK NOK DKK PLN CZK HUF RON ILS INR AUD CAD NZD ZAR BRL MXN".split()
+CURRENCIES = [
+    "EUR",
+    "USD",
+    "GBP",
+    "JPY",
+    "CHF",
+    "SEK",
+    "NOK",
+    "DKK",
+    "PLN",
+    "CZK",
+    "HUF",
+    "RON",
+    "ILS",
+    "INR",
+    "AUD",
+    "CAD",
+    "NZD",
+    "ZAR",
+    "BRL",
+    "MXN",
+]
 NAMES = 900
 
 
@@ -21,9 +42,10 @@ def test_many_currencies_and_names_overflow_no_page(browser: Browser, system: Sy
     page = screen.page
     first_run(page, system)
     shop = system.create("BrewBeans")
-    # Without an event id at the server, beside a sale that has one at both doors: what is at stake is told in each currency.
+    # Without an event id at the server, beside a sale that has one at both doors: so much is at stake.
     sales = [
-        {**purchase(f"{currency}{at}"), "event_id": None, "custom_data": {"value": f"{at}23456789.5", "currency": currency}}
+        purchase(f"{currency}{at}")
+        | {"event_id": None, "custom_data": {"value": f"{at}23456789.5", "currency": currency}}
         for currency in CURRENCIES
         for at in range(1, 4)
     ]
