@@ -76,6 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except UnicodeEncodeError:
+        # File names may be of any bytes; ids, names and times may not, and fail where they are sent to the store.
+        given_so = next((text for text in given if _is_broken(text)), None)
+        if given_so is None:
+            raise
+        sys.stderr.write(f"truecount {name}: {os.fsencode(given_so)!r} is not UTF-8\n")
+        return 2
     except BrokenPipeError:
         # Who read our answer has seen enough (`| head`). Nothing may be flushed at exit any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -102,6 +109,11 @@ def _of_disk(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{path}may not be read or written by this user ({error.strerror}): run it as the owner of the folder"
     return f"{path}cannot be used: {error.strerror}"
+
+
+def _is_broken(text: str) -> bool:
+    """Whether an argument was no UTF-8: Python reads its bytes as lone surrogates."""
+    return any("\udc80" <= char <= "\udcff" for char in text)
 
 
 def _help() -> str:

@@ -131,6 +131,20 @@ def test_an_unknown_thing_exits_1_with_a_sentence(truecount: Run, arguments: tup
     assert err.startswith(f"truecount {arguments[0]}: ") and err.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", ["explain", "events", "check"])
+def test_an_argument_that_is_not_utf_8_exits_2_with_a_sentence(
+    truecount: Run, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def ask(given: list[str]) -> NoReturn:
+        for text in given:
+            text.encode()  # as the store's client does
+        raise AssertionError
+
+    monkeypatch.setattr(f"truecount.commands.{MODULES.get(command, command)}.run", ask)
+    code, out, err = truecount(command, "1", "a\udcffb")
+    assert (code, out, err) == (2, "", f"truecount {command}: b'a\\xffb' is not UTF-8\n")
+
+
 def test_an_unknown_dataset_exits_1_in_a_folder_that_is_there(truecount: Run) -> None:
     truecount("dataset", "create", "Shop", "--id", "77")
     for arguments in (("events", "78"), ("check", "78"), ("explain", "78", "Purchase", "x"), ("snippet", "78")):

@@ -13,27 +13,9 @@ from .test_in_chromium import Screen, first_run, shown
 pytestmark = pytest.mark.slow
 
 CURRENCIES = [
-    "EUR",
-    "USD",
-    "GBP",
-    "JPY",
-    "CHF",
-    "SEK",
-    "NOK",
-    "DKK",
-    "PLN",
-    "CZK",
-    "HUF",
-    "RON",
-    "ILS",
-    "INR",
-    "AUD",
-    "CAD",
-    "NZD",
-    "ZAR",
-    "BRL",
-    "MXN",
-]
+    "EUR", "USD", "GBP", "JPY", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK",
+    "HUF", "RON", "ILS", "INR", "AUD", "CAD", "NZD", "ZAR", "BRL", "MXN",
+]  # fmt: skip
 NAMES = 900
 
 

@@ -26,7 +26,7 @@ from truecount.measure.outcomes import outcomes
 from truecount.measure.refused import refused
 from truecount.resolve.scratch import OWNERLESS_S, PREFIX, Scratch, is_ownerless, sweep
 from truecount.store.client import Statement, Store
-from truecount.store.errors import QueryFailed
+from truecount.store.errors import QueryFailed, QueryTooHeavy
 from truecount.vocabulary import Mark
 
 START_MS = START_US // 1000
@@ -425,6 +425,38 @@ def test_an_answer_that_fails_leaves_no_tables(clean: Store, is_asked: bool) -> 
     with pytest.raises(QueryFailed):
         fail()
     assert clean.query_rows(left) == before
+
+
+def test_tables_that_a_busy_engine_did_not_drop_go_with_the_next_answer(clean: Store) -> None:
+    class Busy:
+        """A store without a free slot from the second script on."""
+
+        asked = 0
+
+        def query_rows(self, sql: str, params: Mapping[str, Any] | None = None) -> Sequence[Sequence[Any]]:
+            return clean.query_rows(sql, params)
+
+        def script(self, commands: Sequence[Statement], select: Statement | None = None) -> Sequence[Sequence[Any]]:
+            self.asked += 1
+            if self.asked > 1:
+                raise QueryTooHeavy("Too many queries run", 202)
+            return clean.script(commands, select)
+
+    def tables() -> int:
+        return int(clean.query_rows("SELECT count() FROM system.tables WHERE startsWith(name, 'scratch_')")[0][0])
+
+    def answer() -> None:
+        with Scratch(Busy()) as scratch:
+            scratch.need("pool")
+            scratch.flush()
+            scratch.count("pool")
+
+    with pytest.raises(QueryTooHeavy):
+        answer()
+    assert tables() == 1
+    with Scratch(clean):
+        pass
+    assert tables() == 0
 
 
 def test_tables_of_an_answer_whose_process_died_go_after_a_while(clean: Store) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -88,6 +89,9 @@ DEDUP_COLUMNS: Final = (
 LIKE: Final = {"touched": "copies", "news": "rolled"}
 """Scratch tables that have the columns of a table of the store."""
 
+_UNDROPPED: Final[list[str]] = []
+"""Tables of failed answers of this process that an engine without a free slot did not drop."""
+
 
 class Scratch:
     """The scratch tables of one answer. A table is made when something is first put into it, or read from it.
@@ -118,6 +122,7 @@ class Scratch:
         try:
             if kind is None:
                 self.drop(*self._made)
+                self._drop_undropped()
                 self.flush()
         except Exception:
             self._drop_all()
@@ -132,8 +137,17 @@ class Scratch:
             if self._names:
                 self.store.script([(f"DROP TABLE IF EXISTS {', '.join(self._names)} SYNC", None)])
         except Exception:
-            # The engine is gone or busy: what it keeps is in memory alone. The first error is the one to see.
-            return
+            # The engine is gone or busy. The first error is the one to see; the next answer tidies up.
+            _UNDROPPED.extend(self._names)
+
+    def _drop_undropped(self) -> None:
+        names: list[str] = []
+        with suppress(IndexError):  # another thread may take them too, one by one
+            while True:
+                names.append(_UNDROPPED.pop())
+        if names:
+            self.do(f"DROP TABLE IF EXISTS {', '.join(names)} SYNC")
+            self._names += names
 
     def need(self, table: str) -> None:
         """Make a scratch table, empty, where it is not there yet; statements can name it from now on."""
