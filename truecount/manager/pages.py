@@ -31,6 +31,8 @@ from truecount.manager.who import Visitor, set_cookie, visitor_of
 from truecount.manager.words import RULE_NAMES
 
 HTML: Final = "text/html"
+HEADERS: Final = {"Vary": "Accept, Accept-Encoding, Cookie", "Cache-Control": "no-store"}
+"""Of every page."""
 SMALL: Final = 1000
 """Bytes of a page that is not worth packing."""
 THEMES: Final = frozenset({"light", "dark"})
@@ -147,11 +149,16 @@ def keep_form_cookie(connection: Connection, answer: Response[Any], visitor: Vis
         set_cookie(connection, answer, visitor.token)
 
 
+def packs(connection: Connection) -> bool:
+    """Whether the browser takes a page packed."""
+    return "gzip" in connection.headers.get("accept-encoding", "").lower()
+
+
 def html(connection: Connection, template: str, status: int = 200, **names: Any) -> Response[bytes]:
     """A template as an answer, packed where the browser takes it."""
     body = environment().get_template(template).render(names).encode()
-    headers = {"Vary": "Accept, Accept-Encoding, Cookie", "Cache-Control": "no-store"}
-    if len(body) > SMALL and "gzip" in connection.headers.get("accept-encoding", "").lower():
+    headers = dict(HEADERS)
+    if len(body) > SMALL and packs(connection):
         body = gzip.compress(body, 5, mtime=0)
         headers["Content-Encoding"] = "gzip"
     return Response(body, status_code=status, media_type=HTML, headers=headers)

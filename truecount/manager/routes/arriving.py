@@ -19,6 +19,7 @@ from truecount.manager.links import actions_path
 from truecount.manager.live import Live, News, TooManyViewers
 from truecount.manager.pages import environment, show
 from truecount.manager.shared import Asked, Format, manager_of
+from truecount.manager.soon import Made, show_soon
 from truecount.manager.views import arriving as view
 from truecount.manager.views import dry_run
 from truecount.manager.web import gives
@@ -55,26 +56,21 @@ async def arriving(
     found = manager.dataset(dataset)
     wanted = _shown(code, event, door, page)
     questions: dict[str, Question] = {}
-    if not part:
-        questions["recent"] = lambda store: view.recent(store, found, wanted, time.time_ns() // 1000)
     if action:
         offset = offset_of(action)
         questions["action"] = lambda store: view.action(store, found, offset)
-    boxes = await ask(manager, questions)
     if part:
+        boxes = await ask(manager, questions)
         return show(request, "test_action.j2", boxes.get("action"), dataset=dataset, id=dataset)
-    page_view = view.TestEventsView(wanted, boxes["recent"], boxes.get("action"))
-    tried = dry_run.Tried(dry_run.example(int(time.time())))
-    return show(
-        request,
-        "test_events.j2",
-        page_view,
-        here="test",
-        dataset=dataset,
-        id=dataset,
-        door_names=DOOR_NAMES,
-        tried=tried,
-    )
+
+    async def made() -> Made:
+        questions["recent"] = lambda store: view.recent(store, found, wanted, time.time_ns() // 1000)
+        boxes = await ask(manager, questions)
+        tried = dry_run.Tried(dry_run.example(int(time.time())))
+        page_view = view.TestEventsView(wanted, boxes["recent"], boxes.get("action"))
+        return page_view, {"door_names": DOOR_NAMES, "tried": tried}
+
+    return await show_soon(request, "test_events.j2", made, here="test", dataset=dataset, id=dataset)
 
 
 @post(

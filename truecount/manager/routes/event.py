@@ -12,10 +12,12 @@ from litestar.params import FromPath, FromQuery
 
 from truecount.manager.links import explain_path
 from truecount.manager.nav import dataset_path
-from truecount.manager.pages import formats_of, show
+from truecount.manager.pages import formats_of
 from truecount.manager.ranges import PRESETS, period_of
 from truecount.manager.routes.overview import Links, chart_of
 from truecount.manager.shared import Asked, TableFormat, manager_of
+from truecount.manager.soon import Made, show_soon
+from truecount.manager.unseen import visible
 from truecount.manager.views import event as view
 from truecount.manager.views.changes import marks
 from truecount.manager.web import csv_answer, gives, see_other, wants_csv
@@ -44,30 +46,35 @@ async def event(
     found = manager.dataset(dataset)
     zone = found.settings.time_zone
     asked = period_of(since, until, zone)
-    answer: view.Answer = await manager.kept.get(
-        ("event", dataset, found.settings, asked.since, asked.until, name),
-        lambda: view.event(manager, found, name, asked),
-        keep=lambda made: made.is_whole,
-    )
-    page, period = answer
+
+    async def answered() -> view.Answer:
+        answer: view.Answer = await manager.kept.get(
+            ("event", dataset, found.settings, asked.since, asked.until, name),
+            lambda: view.event(manager, found, name, asked),
+            keep=lambda made: made.is_whole,
+        )
+        return answer
+
+    async def made() -> Made:
+        page, period = await answered()
+        # Beside what is kept for all who ask: a change is seen at once.
+        changes = marks(manager.registry.changes(dataset), period.since_ms, period.until_ms)
+        page = msgspec.structs.replace(page, changes=changes)
+        counts = page.counts.data
+        drawn = chart_of(dataset, period, name, counts.buckets, formats_of(request, zone), changes) if counts else None
+        return page, {"period": period, "chart": drawn}
+
     if wants_csv(request):
-        return csv_answer(f"event-{table}", *view.table(page, table))
-    counts = page.counts.data
-    # Beside what is kept for all who ask: a change is seen at once.
-    page = msgspec.structs.replace(
-        page, changes=marks(manager.registry.changes(dataset), period.since_ms, period.until_ms)
-    )
-    drawn = chart_of(dataset, period, name, counts.buckets, formats_of(request, zone), page.changes) if counts else None
-    return show(
+        return csv_answer(f"event-{table}", *view.table((await answered())[0], table))
+    return await show_soon(
         request,
         "event.j2",
-        page,
+        made,
         here="event",
         dataset=dataset,
-        period=period,
+        name=visible(name),
         presets=PRESETS,
-        links=EventLinks(dataset, period, name),
-        chart=drawn,
+        links=EventLinks(dataset, asked, name),
         delay_words=view.DELAY_WORDS,
         sources_of=view.sources_of,
         explain=partial(explain_path, dataset),

@@ -9,13 +9,15 @@ from urllib.parse import urlencode
 from litestar import Response, get
 from litestar.params import FromPath, FromQuery
 
+from truecount.datasets import Dataset
 from truecount.manager.boxes import Box, ask, box_of
 from truecount.manager.charts import Chart, chart, marks_of
 from truecount.manager.formats import Formats
 from truecount.manager.nav import dataset_path
-from truecount.manager.pages import formats_of, show
+from truecount.manager.pages import formats_of
 from truecount.manager.ranges import PRESETS, Period, period_of, usual
-from truecount.manager.shared import Asked, TableFormat, manager_of
+from truecount.manager.shared import Asked, Manager, TableFormat, manager_of
+from truecount.manager.soon import Made, show_soon
 from truecount.manager.views import overview as view
 from truecount.manager.views.changes import ChangeMark, marks
 from truecount.manager.views.diagnostics import kept_findings, look
@@ -49,41 +51,51 @@ async def overview(
     """
     manager = manager_of(request)
     found = manager.dataset(dataset)
-    zone = found.settings.time_zone
-    period = period_of(since or usual(found.created_us), until, zone)
-    place = (dataset, found.settings, period.since, period.until)
-    counts: Box[view.Counts] = await manager.kept.get(
-        ("overview", "counts", *place, event),
-        lambda: _one(manager, lambda store: view.counts(store, found, period, event, manager.rolling)),
-        keep=lambda box: box.is_there,
-    )
-    name = counts.data.event_name if counts.data else view.hero_of((), event)
+    period = period_of(since or usual(found.created_us), until, found.settings.time_zone)
     if wants_csv(request):
-        return _file(counts)
+        return _file(await _counts(manager, found, period, event))
+    return await show_soon(
+        request, "overview.j2", lambda: _made(request, found, period, event), here="overview", dataset=dataset
+    )
+
+
+async def _made(request: Asked, found: Dataset, period: Period, event: str | None) -> Made:
+    manager = manager_of(request)
+    counts = await _counts(manager, found, period, event)
+    name = counts.data.event_name if counts.data else view.hero_of((), event)
     covered = await manager.kept.get(
-        ("overview", "coverage", *place),
+        ("overview", "coverage", *_place(found, period)),
         lambda: _one(manager, lambda store: view.covered(store, found, period, manager.rolling)),
         keep=lambda box: box.is_there,
     )
     if counts.is_there:  # a look at what is to be mended begins beside the page, once a minute at most
-        await manager.looks.get(dataset, lambda: look(manager, found), 0.0, box_of)
-    formats = formats_of(request, zone)
-    page = view.overview(period, counts, covered, kept_findings(manager, dataset))
-    page.changes = marks(manager.registry.changes(dataset), period.since_ms, period.until_ms)
-    return show(
-        request,
-        "overview.j2",
-        page,
-        here="overview",
-        dataset=dataset,
-        period=period,
-        presets=PRESETS,
-        name=name,
-        links=Links(dataset, period),
-        chart=chart_of(dataset, period, name, counts.data.buckets, formats, page.changes) if counts.data else None,
-        row_of=view.row_of,
-        busiest=view.busiest,
+        await manager.looks.get(found.id, lambda: look(manager, found), 0.0, box_of)
+    formats = formats_of(request, found.settings.time_zone)
+    page = view.overview(period, counts, covered, kept_findings(manager, found.id))
+    page.changes = marks(manager.registry.changes(found.id), period.since_ms, period.until_ms)
+    return page, {
+        "period": period,
+        "presets": PRESETS,
+        "name": name,
+        "links": Links(found.id, period),
+        "chart": chart_of(found.id, period, name, counts.data.buckets, formats, page.changes) if counts.data else None,
+        "row_of": view.row_of,
+        "busiest": view.busiest,
+    }
+
+
+async def _counts(manager: Manager, found: Dataset, period: Period, event: str | None) -> Box[view.Counts]:
+    counts: Box[view.Counts] = await manager.kept.get(
+        ("overview", "counts", *_place(found, period), event),
+        lambda: _one(manager, lambda store: view.counts(store, found, period, event, manager.rolling)),
+        keep=lambda box: box.is_there,
     )
+    return counts
+
+
+def _place(found: Dataset, period: Period) -> tuple[Any, ...]:
+    """What kept answers are known by."""
+    return found.id, found.settings, period.since, period.until
 
 
 async def _one(manager: Any, question: Any) -> Box[Any]:

@@ -9,12 +9,14 @@ from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 
 from truecount.datasets import Dataset
+from truecount.lines import lines_for
 from truecount.log.registry import RegistryError
 from truecount.manager.answers import DatasetMade
 from truecount.manager.boxes import Box, ask
 from truecount.manager.nav import dataset_path
 from truecount.manager.pages import show
-from truecount.manager.shared import Asked, Format, manager_of
+from truecount.manager.shared import Asked, Format, Manager, manager_of
+from truecount.manager.soon import Made, show_soon
 from truecount.manager.users.sessions import token_hash
 from truecount.manager.views import start as view
 from truecount.manager.web import base_url, gives, json_answer, see_other, wants_json
@@ -76,12 +78,22 @@ async def start(
     """How to send to a dataset, and whether it arrives. `part` gives the checklist alone."""
     manager = manager_of(request)
     found = manager.dataset(dataset)
-    boxes = await ask(manager, {"checklist": lambda store: view.checklist(store, found)})
     if part:
-        return show(request, "start_checklist.j2", boxes["checklist"], id=dataset, large=LARGE)
-    token = manager.once.take(place_of(request, found))
-    page = view.start(found, base_url(request), boxes["checklist"], token)
-    return show(request, "start.j2", page, here="start", dataset=dataset, large=LARGE)
+        return show(request, "start_checklist.j2", await _checklist(manager, found), id=dataset, large=LARGE)
+    base = base_url(request)
+    lines = lines_for(base, found.id)  # ValueError for a host that cannot stand in them
+
+    async def made() -> Made:
+        checklist = await _checklist(manager, found)
+        token = manager.once.take(place_of(request, found))
+        return view.start(found, base, lines, checklist, token), {"large": LARGE}
+
+    return await show_soon(request, "start.j2", made, here="start", dataset=dataset)
+
+
+async def _checklist(manager: Manager, dataset: Dataset) -> Box[view.Checklist]:
+    boxes = await ask(manager, {"checklist": lambda store: view.checklist(store, dataset)})
+    return boxes["checklist"]
 
 
 def place_of(request: Asked, dataset: Dataset) -> tuple[bytes, str]:

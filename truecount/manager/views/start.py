@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from truecount.datasets import Dataset
-from truecount.lines import Lines, lines_for
+from truecount.lines import Lines
 from truecount.manager.answers import time_of
 from truecount.manager.boxes import Box
 from truecount.measure.events import events
@@ -60,14 +60,14 @@ def checklist(store: Sql, dataset: Dataset) -> Checklist:
     return Checklist(browser_step, server_step, both_step, sum(row.copies for row in found))
 
 
-def start(dataset: Dataset, base: str, found: Box[Checklist], token: str | None) -> StartView:
+def start(dataset: Dataset, base: str, lines: Lines, found: Box[Checklist], token: str | None) -> StartView:
     """The whole page."""
     return StartView(
         id=dataset.id,
         name=dataset.name,
         created=time_of(dataset.created_us),
         base=base,
-        lines=lines_for(base, dataset.id),
+        lines=lines,
         checklist=found,
         token=token,
     )
