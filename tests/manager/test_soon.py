@@ -16,7 +16,7 @@ from truecount.manager.views import start as view
 
 from .house import HTML, House, Visitor
 
-PAGES = ("", "/start", "/test", "/event?name=Purchase")
+PAGES = ("", "/start", "/test", "/event?name=Purchase", "/actions", "/actions?outcome=refused")
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from litestar.params import FromPath, FromQuery
 from truecount.manager import words
 from truecount.manager.boxes import ask
 from truecount.manager.links import explain_path
-from truecount.manager.pages import show
 from truecount.manager.ranges import PRESETS, period_of
 from truecount.manager.shared import Asked, TableFormat, manager_of
+from truecount.manager.soon import show_soon
 from truecount.manager.views import actions as view
 from truecount.manager.web import csv_answer, gives, wants_csv
 from truecount.manager.who import Who
@@ -61,19 +61,26 @@ async def actions(
     check_edges(filters.after, filters.before)
     is_file = wants_csv(request)
     limit = view.CSV_ROWS if is_file else PAGE
-    boxes = await ask(manager, view.questions(found, filters, period, limit))
-    page = view.actions_view(found, filters, period, boxes)
+
+    async def made() -> tuple[view.ActionsView, dict[str, Any]]:
+        boxes = await ask(manager, view.questions(found, filters, period, limit))
+        return view.actions_view(found, filters, period, boxes), {}
+
     if is_file:
+        page, _ = await made()
         box = page.refused or page.listing
         if box and not box.is_there:
             raise HTTPException(status_code=503, detail=box.problem or "")
         return csv_answer(f"{'refused' if page.refused else 'actions'}-{found.id}", *view.table(page))
-    return show(
+    return await show_soon(
         request,
         "actions.j2",
-        page,
+        made,
         here="actions",
         dataset=dataset,
+        filters=filters,
+        since=time_of_ms(period.since_ms),
+        until=time_of_ms(period.until_ms),
         period=view.period_words(period),
         last=time_of_ms(period.until_ms - 1),
         presets=PRESETS,
