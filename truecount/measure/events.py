@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from typing import Final, TypeVar
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -15,10 +13,8 @@ from truecount.vocabulary import BROWSER_SIDE, Mark, Source
 
 from .forms import money, time_of_ms
 from .refused import EVER_US, numbers_refused
+from .settled import check_settled, check_unmoved, until_settled
 from .sums import sum_up, want_all
-
-TRIES: Final = 5
-T = TypeVar("T")
 
 
 class EventTotals(msgspec.Struct, kw_only=True):
@@ -113,25 +109,6 @@ class Sums:
         self.times_ms += numbers[7:]
 
 
-class Moved(Exception):
-    """The store took in an earlier batch's rest while the answer was made: make it again."""
-
-
-def until_settled(count: Callable[[], T]) -> T:
-    """Count again where the store moved meanwhile. Moved when it does each time."""
-    for _ in range(TRIES - 1):
-        with suppress(Moved):
-            return count()
-    return count()
-
-
-def check_settled(actions: Actions, copies: int) -> None:
-    """Moved where actions of all time do not have all copies that form actions, but so many."""
-    held = sum(row.n for row in actions.profile if row.event_name != AMENDMENT and not actions.is_left_out(row))
-    if held != copies:
-        raise Moved("the count of copies and their sum over actions differ")
-
-
 def events(
     store: Sql,
     dataset: Dataset,
@@ -144,7 +121,7 @@ def events(
     The range [since, until), microseconds since 1970, is of event times: an action lies where its kept copy lies. Dedup
     always sees all copies, or those up to `moment`. Refused items have no event time: they lie where they came in.
     """
-    return until_settled(lambda: _events(store, dataset, since_us, until_us, moment))
+    return until_settled(store, dataset, moment, lambda at: _events(store, dataset, since_us, until_us, at))
 
 
 def _events(
@@ -164,6 +141,8 @@ def _events(
             names.setdefault(one.event_name, Sums()).add(one.currency, one[3:])
         if since_us is None and until_us is None:
             check_settled(actions, sum(sums.copies - sums.left_out for sums in names.values()))
+        else:
+            check_unmoved(actions)
         if amended is not None:
             names[AMENDMENT] = of_amendments(amended)
     edges_us = [-EVER_US if since_us is None else since_us, EVER_US if until_us is None else until_us]

@@ -10,8 +10,9 @@ from truecount.resolve.actions import AMENDMENT, EVER_MS, Actions, Moment
 from truecount.resolve.scratch import Sql
 
 from .buckets import Bucket, put_together, sums_in
-from .events import EventTotals, Sums, check_settled, of_amendments, told, totals_of, until_settled
+from .events import EventTotals, Sums, of_amendments, told, totals_of
 from .refused import numbers_refused
+from .settled import check_settled, until_settled
 from .sums import PACKAGE, Sum, want_all
 
 
@@ -32,7 +33,7 @@ class Periods:
         self._sums: list[Sum] = []
         self.totals: list[list[EventTotals]] = []
         """For each period the counts of each event, by name."""
-        until_settled(lambda: self._count(store, dataset, edges, moment))
+        until_settled(store, dataset, moment, lambda at: self._count(store, dataset, edges, at))
 
     def _count(self, store: Sql, dataset: Dataset, edges: Sequence[int], moment: Moment | None) -> None:
         # All time is counted: what all actions have must be what there is.

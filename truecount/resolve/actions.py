@@ -32,6 +32,23 @@ def moment_of(store: Sql, dataset: Dataset) -> dict[str, int]:
     return {str(door): int(seq) for door, seq in rows}
 
 
+def whole_moment_of(store: Sql, dataset: Dataset) -> dict[str, int]:
+    """The last moment of which all copies are there for sure: what the newest batch brings is not looked at.
+
+    A batch of several months becomes visible month by month. It is noted before its copies come, and every earlier one
+    is whole by then.
+    """
+    moment = moment_of(store, dataset)
+    newest = store.query_rows(
+        "SELECT door, argMax(first_seq, batch) FROM batches GROUP BY door "
+        "HAVING max(batch) = (SELECT max(batch) FROM batches)"
+    )
+    for door, first_seq in newest:
+        if str(door) in moment:
+            moment[str(door)] = min(moment[str(door)], int(first_seq) - 1)
+    return moment
+
+
 class Profile(NamedTuple):
     """One row of profile.sql: what is alike in name, source, whether it has an id, marks, currency, door and period.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from truecount.datasets import Dataset
 from truecount.measure.buckets import Bucket
@@ -21,6 +21,7 @@ from truecount.resolve.scratch import Sql
 from .basis import MINUTE_MS, PACKAGE, QUARTER_MS, Generation, generation_of
 
 TRIES: Final = 5
+T = TypeVar("T")
 
 
 class Row(NamedTuple):
@@ -63,8 +64,7 @@ class Rolled:
     """What a dataset's counts were at one moment, for any number of questions.
 
     `edges` bound the periods that are asked for, ascending, in ms since 1970 and whole minutes. Gone where there is
-    nothing to read. Sums of several questions are of one moment where the counts did not go forward meanwhile;
-    `moment` is the one of the last.
+    nothing to read. Each question is of one moment, and `moment` is that of the last; `together` has several be of one.
     """
 
     def __init__(self, store: Sql, dataset: Dataset) -> None:
@@ -72,6 +72,7 @@ class Rolled:
         if found is None:
             raise Gone
         self._store, self._dataset, self._found = store, dataset, found
+        self._moments: list[Generation] = []
 
     @property
     def moment(self) -> dict[str, int]:
@@ -110,12 +111,22 @@ class Rolled:
             if any(row.kind == "basis" for row in found):
                 moment = {row.word: row.n for row in found if row.kind == "moment"}
                 self._found = Generation(self._found.number, moment)
+                self._moments.append(self._found)
                 return [row for row in found if row.kind not in ("moment", "basis")]
             # A new generation took this one's place between two questions.
             there = generation_of(self._store, self._dataset)
             if there is None:
                 break
             self._found = there
+        raise Gone
+
+    def together(self, count: Callable[[], T]) -> T:
+        """What `count` makes of several questions, all of one moment. Gone where the counts go forward each time."""
+        for _ in range(TRIES):
+            self._moments = []
+            made = count()
+            if all(one == self._moments[0] for one in self._moments):
+                return made
         raise Gone
 
     def totals(self, edges: Sequence[int]) -> list[list[EventTotals]]:

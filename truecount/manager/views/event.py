@@ -31,7 +31,8 @@ from truecount.measure.event_copies import (
 )
 from truecount.measure.event_sums import EventSums, event_sums
 from truecount.measure.forms import time_of_ms, time_of_us
-from truecount.resolve.actions import AMENDMENT, moment_of
+from truecount.measure.settled import Moved, until_settled
+from truecount.resolve.actions import AMENDMENT, Moment, moment_of
 from truecount.resolve.scratch import Sql
 from truecount.rolled.reading import Gone, fits
 
@@ -100,12 +101,21 @@ async def event(manager: Manager, dataset: Dataset, name: str, period: Period) -
         if fits(period.cuts()) and (found := manager.rolling.of(dataset, store)):
             rolled, as_of_us = found
             with suppress(Gone):  # between two looks
-                sums = rolled.event_sums(name, since_ms, until_ms)
-                return Counted(time_of_us(as_of_us), sums, rolled.buckets(period.cuts(), name))
-        as_of_us = time.time_ns() // 1000
-        moment = moment_of(store, dataset)
-        sums = event_sums(store, dataset, name, since_ms, until_ms, moment)
-        return Counted(time_of_us(as_of_us), sums, bars(store, dataset, period, name, moment))
+                sums, found_bars = rolled.together(
+                    lambda: (rolled.event_sums(name, since_ms, until_ms), rolled.buckets(period.cuts(), name))
+                )
+                return Counted(time_of_us(as_of_us), sums, found_bars)
+
+        def at(moment: Moment | None) -> Counted:
+            as_of_us = time.time_ns() // 1000
+            moment = moment or moment_of(store, dataset)
+            sums = event_sums(store, dataset, name, since_ms, until_ms, moment)
+            found = bars(store, dataset, period, name, moment)
+            if sums.actions != sum(bar.actions for bar in found):
+                raise Moved
+            return Counted(time_of_us(as_of_us), sums, found)
+
+        return until_settled(store, dataset, None, at)
 
     questions: dict[str, Callable[[Sql], Any]] = {
         "counts": counted,

@@ -97,9 +97,12 @@ def counts(store: Sql, dataset: Dataset, period: Period, chosen: str | None, rol
 
 
 def _rolled_up(rolled: Rolled, as_of_us: int, dataset: Dataset, period: Period, chosen: str | None) -> Counts:
-    before, now = rolled.totals([period.before()[0], period.since_ms, period.until_ms])
-    name = hero_of(now, chosen)
-    return _counts(as_of_us, dataset, period, now, before, name, rolled.buckets(period.cuts(), name))
+    def count() -> Counts:
+        before, now = rolled.totals([period.before()[0], period.since_ms, period.until_ms])
+        name = hero_of(now, chosen)
+        return _counts(as_of_us, dataset, period, now, before, name, rolled.buckets(period.cuts(), name))
+
+    return rolled.together(count)
 
 
 def _counts(
