@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 from tests.resolve.histories import digest
 from tests.resolve.loading import load, rows_of
 from tests.resolve.reference import HOUR_US
+from truecount.commands.explain import lines_of
 from truecount.copies import Copy
 from truecount.datasets import Dataset
 from truecount.manager.answers import encode
+from truecount.manager.views.explain import explain_view
 from truecount.measure.explain import explain
 from truecount.measure.found import found_by_id
 from truecount.measure.nearest import Nearest
@@ -353,3 +356,30 @@ def test_what_came_nearest_without_an_id_is_named_by_its_place(clean: Store) -> 
     assert nearest is not None and isinstance(nearest.nearest, Nearest)
     there = explain(clean, DATASET, "Purchase", offset=nearest.nearest.offset)
     assert there is not None and [copy.source for copy in there.copies] == ["browser"]
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_an_action_of_very_many_copies_is_told_by_all_of_them(
+    clean: Store, is_whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kept one may come late: the limit is for what is listed alone."""
+    monkeypatch.setattr("truecount.measure.explain.MOST", 20)
+    monkeypatch.setattr("truecount.resolve.actions.WHOLE", 100_000 if is_whole else 0)
+    many = [sale("d", "server", "a", at * 1000, value_e4=10_000, currency="INR") for at in range(60)]
+    bots = [sale("d", "server", "a", 200_000 + at, marks=int(Mark.BOT)) for at in range(30)]
+    load(clean, rows_of([*many, *bots, sale("d", "browser", "a", 300_000, value_e4=8_990_000, currency="EUR")]))
+    found = explain(clean, DATASET, "Purchase", event_id="a", details=True)
+    assert found is not None
+    assert (found.value, found.currency, found.nearest) == ("899.00", "EUR", None)
+    assert len(found.copies) == 20
+    assert [(copy.source, copy.verdict) for copy in found.copies if copy.verdict == "kept"] == [("browser", "kept")]
+    listed = Counter((copy.source, copy.verdict) for copy in found.copies)
+    for one in found.unshown:
+        listed[one.source, one.verdict] += one.copies
+    assert listed == {("server", "duplicate"): 60, ("server", "left_out"): 30, ("browser", "kept"): 1}
+    page = explain_view(found)
+    assert (page.door, page.head, page.removed_copies, page.unlisted) == ("both", "61 copies, one sale.", 59, 71)
+    assert "59 more times" in page.sentence and "30 more copies of it are left out" in page.sentence
+    assert {lane.side for lane in page.lanes} == {"browser", "server"}
+    action = msgspec.json.decode(encode(found))
+    assert "listed: 20 of 91 copies, the first and the last of each source" in [*lines_of(action)]

@@ -75,6 +75,10 @@ def lines_of(action: Mapping[str, Any]) -> Iterator[str]:
     if action["value"] is not None:
         amended = ", as amended" if action["amended"] else ""
         yield f"value: {' '.join(filter(None, (action['value'], action['currency'])))}{amended}"
+    if action["unshown"]:
+        listed = len(action["copies"])
+        of_all = listed + sum(one["copies"] for one in action["unshown"])
+        yield f"listed: {listed:,} of {of_all:,} copies, the first and the last of each source"
     if action["others"]:
         yield f"others: {action['others']} older {'action' if action['others'] == 1 else 'actions'} with the same key"
     if action["nearest"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ from .forms import money, time_of_ms, time_of_us
 from .nearest import Candidate, Nearest, nearest_of
 
 PACKAGE: Final = "truecount.measure"
+MOST: Final = 1000
+"""Copies of an action that are listed."""
 _EVER: Final = 2**62
 RECEIVED_SHIFT: Final = 76
 """Above this many bits a place in the log counts the microseconds of its receipt, from an early start."""
@@ -102,9 +105,19 @@ class ExplainedCopy(msgspec.Struct, kw_only=True):
     """With `details`."""
 
 
+class Unshown(msgspec.Struct, frozen=True, kw_only=True):
+    """Copies of an action that are not listed, of one source and verdict."""
+
+    source: str
+    verdict: str
+    copies: int
+
+
 class Explained(msgspec.Struct, kw_only=True):
     """One action: its copies in log order. `value` is the kept copy's, as amended.
 
+    Of more than MOST copies the kept one is listed, and of each source and verdict the first and the last ones; how
+    many there are besides is `unshown`.
     `others` counts the other actions that the search found; they are older than this one, unless an offset chose it.
     `nearest` is, for an action seen from one side alone, the copy that came nearest to merging with it.
     """
@@ -120,6 +133,7 @@ class Explained(msgspec.Struct, kw_only=True):
     others: int
     nearest: Nearest | None
     amended: bool
+    unshown: list[Unshown] = []
 
 
 def explain(
@@ -202,7 +216,8 @@ def _explain(actions: Actions, event_name: str, hashes: bool, details: bool, is_
     action_id = max((str(copy["event_id"]) for copy in members if copy["class"] != 2), default="")
     n_of_action = actions.count("shown")
     actions.put("shown", "shown_of_left_out", PACKAGE, any_event_id=int(not found), event_id=action_id or "\0")
-    copies = members if actions.count("shown") == n_of_action else _copies(actions)
+    n = actions.count("shown")
+    copies = members if n == n_of_action else _copies(actions)
     kept = next((copy for copy in copies if copy["verdict"] == Verdict.KEPT), copies[0])
     value, currency, amended = kept["value_e4"], kept["currency"], False
     if found and actions.count("originals"):
@@ -216,6 +231,7 @@ def _explain(actions: Actions, event_name: str, hashes: bool, details: bool, is_
         value=None if value is None else money(int(value)),
         currency=str(currency) or None,
         copies=[_copy(copy, hashes, details) for copy in copies],
+        unshown=_unshown(actions, copies) if n > len(copies) else [],
         credit=[],
         deliveries=[],
         others=max(len(found) - 1, 0),
@@ -225,8 +241,23 @@ def _explain(actions: Actions, event_name: str, hashes: bool, details: bool, is_
 
 
 def _copies(actions: Actions) -> list[dict[str, Any]]:
-    rows = [dict(zip(_COLUMNS, row, strict=True)) for row in actions.rows("copies_of_action", PACKAGE)]
+    few = {}
+    if actions.count("shown") > MOST:
+        actions.empty("few")
+        actions.put("few", "few_of_shown", PACKAGE, most=MOST)
+        few = {"shown": actions.params["few"]}
+    rows = [dict(zip(_COLUMNS, row, strict=True)) for row in actions.rows("copies_of_action", PACKAGE, **few)]
     return sorted(rows, key=lambda row: int(row["place"]))
+
+
+def _unshown(actions: Actions, copies: Sequence[Mapping[str, Any]]) -> list[Unshown]:
+    listed = Counter((str(copy["source"]), str(copy["verdict"])) for copy in copies)
+    there = [(str(source), str(verdict), int(n)) for source, verdict, n in actions.rows("counts_of_shown", PACKAGE)]
+    return [
+        Unshown(source=source, verdict=verdict, copies=n - listed[source, verdict])
+        for source, verdict, n in sorted(there)
+        if n > listed[source, verdict]
+    ]
 
 
 def _copy(row: Mapping[str, Any], hashes: bool, details: bool) -> ExplainedCopy:

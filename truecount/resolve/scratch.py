@@ -69,6 +69,7 @@ COLUMNS: Final = {
     "browser_copies UInt64, door UInt8, limited UInt8, value_e4 Nullable(Int64), unit UInt16, event_time_ms Int64, "
     "rules Array(String)",
     "shown": "place UInt128, action UInt128, kept UInt8, rule String",
+    "few": "place UInt128, action UInt128, kept UInt8, rule String",
     "rolling": "kind String, event_name String, bucket_ms Int64, class UInt8, door UInt8, word String, rule String, "
     "n Int64, copies Int64, browser_copies Int64, limited Int64, value_e4 Int128, left_out Int64, "
     "long_keys Array(String)",

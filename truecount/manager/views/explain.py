@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -12,7 +13,7 @@ import msgspec
 from truecount.manager import words
 from truecount.manager.formats import Formats
 from truecount.manager.nav import dataset_path
-from truecount.measure.explain import CopyDetails, Explained, ExplainedCopy
+from truecount.measure.explain import CopyDetails, Explained, ExplainedCopy, Unshown
 from truecount.resolve.actions import AMENDMENT
 from truecount.vocabulary import BROWSER_SIDE, Rule, Verdict
 
@@ -119,6 +120,8 @@ class ExplainView(Explained, kw_only=True):
     door: str
     """both, browser, server; none where nothing is counted."""
     removed_copies: int
+    unlisted: int
+    """Copies of an action of very many that are not in `copies`."""
     why: list[Why]
     lanes: list[Lane]
     columns: list[Column]
@@ -146,15 +149,16 @@ def unknown(event: str, by: str, text: str) -> str:
 def explain_view(found: Explained) -> ExplainView:
     """The whole page."""
     counted = [copy for copy in found.copies if copy.verdict != Verdict.LEFT_OUT]
-    sides = {_side(copy) for copy in counted}
-    chosen = _columns(found.copies)
+    sides = _sizes(found)
+    chosen = _chosen(found.copies, MOST_COLUMNS)
     head, sentence = verdict_of(found)
     return ExplainView(
         **{name: getattr(found, name) for name in Explained.__struct_fields__},
         head=head,
         sentence=sentence,
         door="both" if len(sides) == 2 else next(iter(sides), "none"),
-        removed_copies=max(len(counted) - max(len(sides), 1), 0),
+        removed_copies=max(sides.total() - max(len(sides), 1), 0),
+        unlisted=sum(one.copies for one in found.unshown),
         why=_why(found, counted),
         lanes=_lanes(found.copies),
         columns=[
@@ -171,26 +175,37 @@ def verdict_of(found: Explained) -> tuple[str, str]:
     """What became of the copies: a few words, and the sentences behind them."""
     counted = [copy for copy in found.copies if copy.verdict != Verdict.LEFT_OUT]
     left_out = [copy for copy in found.copies if copy.verdict == Verdict.LEFT_OUT]
+    sizes = _sizes(found)
+    n_left_out = len(left_out) + sum(one.copies for one in found.unshown if one.verdict == Verdict.LEFT_OUT)
     if not counted:
-        return f"{_copies(len(left_out))}, no {words.things(found.event_name, 1)}.", _of_left_out(found, left_out)
+        return f"{_copies(n_left_out)}, no {words.things(found.event_name, 1)}.", _of_left_out(found, left_out)
     browser = [copy for copy in counted if _side(copy) == "browser"]
     server = [copy for copy in counted if _side(copy) == "server"]
     if browser and server:
-        text = _of_both(browser, server)
-    elif len(counted) == 1:
+        text = _of_both(browser, server, sizes)
+    elif sizes.total() == 1:
         text = _of_one(counted[0])
     else:
-        text = _of_one_side(counted)
+        text = _of_one_side(counted, sizes.total())
     if left_out:
-        verb = "copy of it is" if len(left_out) == 1 else "copies of it are"
-        text += f" {words.counted(len(left_out))} more {verb} left out: {_marks(left_out)}."
+        verb = "copy of it is" if n_left_out == 1 else "copies of it are"
+        text += f" {words.counted(n_left_out)} more {verb} left out: {_marks(left_out)}."
     if found.others:
         text += (
             " One other action has the same id."
             if found.others == 1
             else f" {words.counted(found.others)} other actions have the same id."
         )
-    return f"{_copies(len(counted))}, one {words.things(found.event_name, 1)}.", text
+    return f"{_copies(sizes.total())}, one {words.things(found.event_name, 1)}.", text
+
+
+def _sizes(found: Explained) -> Counter[str]:
+    """How many counted copies each side sent, also those that are not listed."""
+    sizes = Counter(_side(copy) for copy in found.copies if copy.verdict != Verdict.LEFT_OUT)
+    for one in found.unshown:
+        if one.verdict != Verdict.LEFT_OUT:
+            sizes[_side(one)] += one.copies
+    return sizes
 
 
 def _of_left_out(found: Explained, copies: Sequence[ExplainedCopy]) -> str:
@@ -201,11 +216,11 @@ def _of_left_out(found: Explained, copies: Sequence[ExplainedCopy]) -> str:
     return f"{it} received, and this dataset does not count {such}: {_marks(copies)}."
 
 
-def _of_both(browser: Sequence[ExplainedCopy], server: Sequence[ExplainedCopy]) -> str:
+def _of_both(browser: Sequence[ExplainedCopy], server: Sequence[ExplainedCopy], sizes: Mapping[str, int]) -> str:
     first, second = sorted((browser, server), key=lambda copies: _moment(copies[0]))
     gap = _gap(first[0], second[0])
     text = f"{_capital(_name(first[0]))} and {_name(second[0])} both sent it {_how([*browser, *server])}, {gap}"
-    again = [_again(copies) for copies in (first, second) if len(copies) > 1]
+    again = [_again(copies[0], n) for copies in (first, second) if (n := sizes[_side(copies[0])]) > 1]
     return text + (f"; {' and '.join(again)}" if again else "") + ". It is counted once."
 
 
@@ -217,10 +232,9 @@ def _of_one(copy: ExplainedCopy) -> str:
     return f"It came from {name}, once."
 
 
-def _of_one_side(copies: Sequence[ExplainedCopy]) -> str:
+def _of_one_side(copies: Sequence[ExplainedCopy], n: int) -> str:
     last = copies[-1]
-    n = len(copies)
-    times = "twice" if n == 2 else f"{n} times"
+    times = "twice" if n == 2 else f"{n:,} times"
     between = _gap(copies[0], last, apart="")
     when = f"{between} between the first and the last" if n > 2 else _gap(copies[0], last)
     return f"{_capital(_name(copies[0]))} sent it {times} {_how(copies)}, {when}. It is counted once."
@@ -237,9 +251,8 @@ def _how(copies: Sequence[ExplainedCopy]) -> str:
     return "with the same event id"
 
 
-def _again(copies: Sequence[ExplainedCopy]) -> str:
-    more = len(copies) - 1
-    return f"{_name(copies[0])} sent it again" if more == 1 else f"{_name(copies[0])} sent it {more} more times"
+def _again(copy: ExplainedCopy, n: int) -> str:
+    return f"{_name(copy)} sent it again" if n == 2 else f"{_name(copy)} sent it {n - 1:,} more times"
 
 
 def _gap(one: ExplainedCopy, other: ExplainedCopy, apart: str = " apart") -> str:
@@ -263,12 +276,13 @@ def _why(found: Explained, counted: Sequence[ExplainedCopy]) -> list[Why]:
         label = "Which copy is kept" if duplicates else "Why it counts"
         which = f"That of {_name(kept)}. " if duplicates else ""
         lines.append(Why(label=label, rule=kept.rule, text=which + words.RULES[kept.rule]))
+    sizes = _sizes(found)
     again: dict[str, list[ExplainedCopy]] = {}
     for copy in counted:
         again.setdefault(_side(copy), []).append(copy)
-    for copies in again.values():
+    for side, copies in again.items():
         if len(copies) > 1:
-            more = len(copies) - 1
+            more = sizes[side] - 1
             gap = _gap(copies[0], copies[-1], " later")
             text = f"{words.counted(more)} more from {_name(copies[1])}, the last {gap}."
             lines.append(Why(label="Also removed", rule=copies[-1].rule or copies[1].rule, text=text))
@@ -284,7 +298,7 @@ def _why(found: Explained, counted: Sequence[ExplainedCopy]) -> list[Why]:
 def _lanes(copies: Sequence[ExplainedCopy]) -> list[Lane]:
     found = []
     seen: list[str] = []
-    for copy in copies[:MOST_LANES]:
+    for copy in _chosen(copies, MOST_LANES):
         side = _side(copy)
         starts = copy.verdict != Verdict.LEFT_OUT and side not in seen
         if starts:
@@ -329,18 +343,14 @@ def _door(copy: ExplainedCopy) -> str:
 # Side by side
 
 
-def _columns(copies: Sequence[ExplainedCopy]) -> list[ExplainedCopy]:
-    """The copies that stand side by side: the kept one and the first of each side before all others."""
-    if len(copies) <= MOST_COLUMNS:
-        return list(copies)
-    first: dict[str, ExplainedCopy] = {}
-    for copy in copies:
-        first.setdefault(_side(copy), copy)
-    kept = [copy for copy in copies if copy.verdict == Verdict.KEPT]
-    wanted = {id(copy) for copy in (*kept[:1], *first.values())}
-    rest = [copy for copy in copies if id(copy) not in wanted][: MOST_COLUMNS - len(wanted)]
-    wanted |= {id(copy) for copy in rest}
-    return [copy for copy in copies if id(copy) in wanted]
+def _chosen(copies: Sequence[ExplainedCopy], most: int) -> list[ExplainedCopy]:
+    """At most so many, in their order: the kept one and the first of each side before all others."""
+    first: dict[str, int] = {}
+    for at, copy in enumerate(copies):
+        first.setdefault(_side(copy), at)
+    kept = [at for at, copy in enumerate(copies) if copy.verdict == Verdict.KEPT]
+    places = [*dict.fromkeys([*kept[:1], *first.values(), *range(len(copies))])]
+    return [copies[at] for at in sorted(places[:most])]
 
 
 def _fields(copies: Sequence[ExplainedCopy]) -> list[FieldRow]:
@@ -381,7 +391,7 @@ def _in_order(names: Iterable[str]) -> list[str]:
 # Small words
 
 
-def _side(copy: ExplainedCopy) -> str:
+def _side(copy: ExplainedCopy | Unshown) -> str:
     return "browser" if copy.source in BROWSER_SIDE else "server"
 
 

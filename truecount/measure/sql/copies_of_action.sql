@@ -50,4 +50,3 @@ from
 ) as copies
 inner join (select place, action, kept, rule from {shown:Identifier}) as found on copies.place = found.place
 order by place
-limit 1000
