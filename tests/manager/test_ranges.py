@@ -65,11 +65,41 @@ def test_bars_cover_the_period_in_order_and_begin_at_round_times(moment: datetim
     assert edges[-2] < period.until_ms <= edges[-1]
     assert edges == sorted(set(edges))
     assert len(edges) - 1 <= MOST_BARS + 2
-    if period.step_s >= 86_400:
-        for edge in edges:
-            assert datetime.fromtimestamp(edge / 1000, ZoneInfo(zone)).strftime("%H:%M") == "00:00"
-    else:
-        assert {b - a for a, b in pairwise(edges)} == {period.step_s * 1000}
+    # Where clocks change by half an hour, hours begin at half past until that day ends.
+    step_s = 1800 if zone == "Australia/Lord_Howe" and period.step_s == 3600 else period.step_s
+    for edge in edges:
+        clock = datetime.fromtimestamp(edge / 1000, ZoneInfo(zone))
+        assert (clock.hour * 3600 + clock.minute * 60 + clock.second) % min(step_s, 86_400) == 0
+    if period.step_s < 86_400:
+        assert {abs(b - a - period.step_s * 1000) for a, b in pairwise(edges)} <= {0, 1_800_000, 3_600_000}
+
+
+@pytest.mark.parametrize(
+    ("since", "now", "clocks"),
+    [
+        ("7d", "2026-10-27T12:00+01:00", {"00", "03", "06", "09", "12", "15", "18", "21"}),
+        ("28d", "2026-10-27T12:00+01:00", {"00", "12"}),
+        ("7d", "2026-03-30T12:00+02:00", {"00", "03", "06", "09", "12", "15", "18", "21"}),
+    ],
+)
+def test_bars_begin_at_the_same_hours_before_and_after_clocks_change(since: str, now: str, clocks: set[str]) -> None:
+    edges = period_of(since, None, "Europe/Berlin", datetime.fromisoformat(now)).edges()
+    assert {datetime.fromtimestamp(edge / 1000, ZoneInfo("Europe/Berlin")).strftime("%H") for edge in edges} == clocks
+
+
+def test_a_day_that_was_left_out_has_no_bar() -> None:
+    edges = period_of("7d", None, "Pacific/Apia", datetime(2012, 1, 2, tzinfo=UTC)).edges()
+    assert edges == sorted(set(edges))
+    assert not [edge for edge in edges if datetime.fromtimestamp(edge / 1000, ZoneInfo("Pacific/Apia")).day == 30]
+
+
+def test_an_hour_that_comes_twice_is_two_bars() -> None:
+    edges = period_of("24h", None, "Europe/Berlin", datetime.fromisoformat("2026-10-25T12:00+01:00")).edges()
+    assert {b - a for a, b in pairwise(edges)} <= {1_800_000, 3_600_000}
+    at_two = [
+        e for e in edges if datetime.fromtimestamp(e / 1000, ZoneInfo("Europe/Berlin")).strftime("%H:%M") == "02:00"
+    ]
+    assert len(at_two) == 2
 
 
 def test_a_day_of_25_hours_is_one_bar_of_that_length() -> None:

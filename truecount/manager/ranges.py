@@ -8,6 +8,7 @@ of `until` is excluded: that is how a bar of a chart is named.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -25,6 +26,7 @@ STEPS_S: Final = (
 )  # fmt: skip
 MOST_BARS: Final = 60
 MINUTE_MS: Final = 60_000
+HOUR_S: Final = 3600
 
 
 def usual(created_us: int, now: datetime | None = None) -> str:
@@ -64,16 +66,18 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
     def edges(self) -> list[int]:
         """Beginnings of the bars in ms, and the end of the last one: bars begin at round times of the zone.
 
-        The first may begin before the period, and the last end after it; a day of 23 or 25 hours is one bar of that
-        length where bars are days.
+        The first may begin before the period, and the last end after it. Where clocks change, bars of days or of
+        several hours are longer or shorter by that much.
         """
         zone = ZoneInfo(self.zone)
-        if self.step_s < 86_400:
-            offset_s = _offset_s(datetime.fromtimestamp(self.since_ms / 1000, zone))
-            step_ms = self.step_s * 1000
-            first = (self.since_ms + offset_s * 1000) // step_ms * step_ms - offset_s * 1000
-            return list(range(first, self.until_ms + step_ms, step_ms))
         day = datetime.fromtimestamp(self.since_ms / 1000, zone).date()
+        if self.step_s < 86_400:
+            found: list[int] = []
+            while not found or found[-1] < self.until_ms:
+                found += _of_a_day(day, zone, self.step_s)
+                day += timedelta(days=1)
+            begin, end = bisect_right(found, self.since_ms) - 1, bisect_left(found, self.until_ms)
+            return found[begin : end + 1]
         found = []
         while True:
             found.append(_start_ms(day, zone))
@@ -159,6 +163,14 @@ def _start_ms(day: date, zone: ZoneInfo) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000)
 
 
-def _offset_s(moment: datetime) -> int:
-    offset = moment.utcoffset()
-    return int(offset.total_seconds()) if offset else 0
+def _of_a_day(day: date, zone: ZoneInfo, step_s: int) -> list[int]:
+    """When the bars of a day begin there. Hours that come twice are bars of their own where bars are that short."""
+    begin, end = _start_ms(day, zone), _start_ms(day + timedelta(days=1), zone)
+    if begin >= end:
+        return []  # a day that was left out
+    if step_s <= HOUR_S:
+        return list(range(begin, end, step_s * 1000))
+    walls = [datetime(day.year, day.month, day.day, hour, tzinfo=zone) for hour in range(0, 24, step_s // HOUR_S)]
+    there = [(int(wall.timestamp() * 1000), wall.hour) for wall in walls]
+    # An hour that is left out begins no bar; the day does, whatever its first hour is.
+    return [begin, *(ms for ms, hour in there[1:] if datetime.fromtimestamp(ms / 1000, zone).hour == hour and ms < end)]
