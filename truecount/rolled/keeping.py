@@ -14,6 +14,7 @@ from typing import Any, Final
 from truecount.datasets import Dataset
 from truecount.resolve.actions import AMENDMENT, Actions, Moment, names_of_key_b
 from truecount.resolve.scratch import DEDUP_COLUMNS, Scratch, Sql
+from truecount.store.errors import StoreError
 from truecount.vocabulary import BROWSER_SIDE, Mark, Source
 
 from .adding import SLICE, add_all
@@ -73,7 +74,11 @@ def build(
             generation=number,
             **_since({}),
         )
+        actions.flush()
+        held = sum(row.n for row in actions.profile)
+        merged = sum(row.n for row in actions.profile if row.event_name != AMENDMENT and not actions.is_left_out(row))
     with News(store, dataset, number) as news:
+        news.check_built(held, merged)
         news.take_moment({}, moment)
         news.take_basis()
         news.put_down()
@@ -135,6 +140,10 @@ def forward(
         news.take_moment(old, moment)
         news.put_down()
     return Generation(generation.number, dict(moment))
+
+
+class DoesNotAddUp(StoreError):
+    """What was built is not the sum of its copies."""
 
 
 class Touched(Scratch):
@@ -227,6 +236,18 @@ class News(Scratch):
     def take_back(self, names: Sequence[str] | None = None) -> None:
         """What these names, or all, counted for."""
         self.put("changes", "taken_back", PACKAGE, all_names=int(names is None), names=list(names or ()))
+
+    def check_built(self, held: int, merged: int) -> None:
+        """DoesNotAddUp unless the sums that were put down are of so many copies, of which so many form actions.
+
+        An insert whose answer was lost may have been sent again. Without a basis what is there is not read, and goes.
+        """
+        rows = self.ask(
+            "SELECT sumIf(n, kind = 'copy'), sumIf(copies, kind = 'action') FROM rolled "
+            "WHERE dataset = {dataset:String} AND generation = {generation:UInt64} AND step_ms = 900000"
+        )
+        if [(int(a), int(b)) for a, b in rows] != [(held, merged)]:
+            raise DoesNotAddUp("the sums of a dataset did not add up to its copies, and are made anew")
 
     def take_moment(self, old: Moment, new: Moment) -> None:
         for door, seq in sorted(new.items()):
