@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import Browser
 
@@ -9,6 +11,13 @@ from tests.manager.test_in_chromium import Screen, first_run, shown
 from tests.system import Shop, System, purchase
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def screen(browser: Browser, system: System) -> Iterator[Screen]:
+    screen = Screen(browser, system)
+    yield screen
+    screen.context.close()
 
 
 def test_a_hit_comes_and_its_server_event_merges_with_it_before_ones_eyes(browser: Browser, system: System) -> None:
@@ -91,6 +100,20 @@ def test_a_hit_comes_and_its_server_event_merges_with_it_before_ones_eyes(browse
     cut = [text for text in screen.faults() if "ERR_INCOMPLETE_CHUNKED_ENCODING" in text]  # by the manager's end
     assert [text for text in screen.faults() if text not in cut] == [] and len(cut) <= 1
     screen.context.close()
+
+
+def test_a_burst_is_there_at_once_and_does_not_fade_in(screen: Screen, system: System) -> None:
+    page = screen.page
+    first_run(page, system)
+    shop = system.create("BrewBeans")
+    page.goto(f"/d/{shop.id}/test")
+    page.wait_for_selector("[data-live-state]:text-is('Live')")
+    assert system.post_events(shop, [purchase("order-0")]).status == 200
+    page.wait_for_selector("a.ev", timeout=60_000)
+    assert page.locator("a.ev.is-new").count() == 1
+    assert system.post_events(shop, [purchase(f"order-{at}") for at in range(1, 7)]).status == 200
+    page.wait_for_selector("a.ev >> nth=6", timeout=60_000)
+    assert page.locator("a.ev.is-new").count() <= 4
 
 
 def test_without_scripts_the_newest_rows_are_there_with_a_link_to_reload(browser: Browser, system: System) -> None:

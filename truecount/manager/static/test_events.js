@@ -36,7 +36,10 @@
     if (!paused) show('Live');
     if (more && !paused) { line(flood, more); clearTimeout(calm); calm = setTimeout(() => flood.hidden = true, 3000); }
     for (const mark of $$('[data-gone]', news)) { document.getElementById(mark.dataset.gone)?.remove(); held.delete(mark.dataset.gone); }
-    for (const row of $$('.ev', news)) {
+    const rows = $$('.ev', news);
+    // In a burst there would always be rows that are half there.
+    if (rows.length > 3) rows.forEach(row => row.classList.remove('is-new'));
+    for (const row of rows) {
       if (!paused) { put(row); continue; }
       held.delete(row.id); held.set(row.id, row);
       if (held.size > MOST_HELD) { held.delete(held.keys().next().value); heldMore++; }
