@@ -347,12 +347,12 @@ def test_a_day_ends_where_the_dataset_is() -> None:
 def test_the_overview_gets_the_open_findings_of_most_value_without_a_question(
     house: House, owner: Visitor, answers: Answers
 ) -> None:
-    assert kept_findings(house.manager, "77") == [] and answers.n == 0
+    assert kept_findings(house.manager, house.manager.dataset("77")) == [] and answers.n == 0
     found = [finding("event-id-missing", f"Event {at}", "server", title=f"No. {at}") for at in range(5)]
     answers.look = answer(*found, finding("page-view-only", state="solved"))
     owner.get(PATH)
     mute(owner, found[0])
-    told = kept_findings(house.manager, "77")
+    told = kept_findings(house.manager, house.manager.dataset("77"))
     assert [one.title for one in told] == ["No. 1", "No. 2", "No. 3"] and answers.n == 1
     anchor = told[0].href.partition("#")[2]
     assert told[0].href.startswith("/d/77/diagnostics?state=open#") and f'id="{anchor}"' in owner.get(PATH).text

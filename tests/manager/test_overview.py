@@ -190,6 +190,8 @@ def test_an_engine_that_is_away_leaves_the_page_standing(
     assert page.status_code == 200
     assert "no event is lost" in page.text
     assert owner.json("/d/77")["counts"]["state"] == "down"
+    file = owner.get("/d/77?format=csv")  # an empty one would say that nothing happened
+    assert file.status_code == 503 and "The store does not answer" in file.text
 
 
 def test_the_stream_tells_what_the_page_shows_packed_and_ends_with_its_session(

@@ -10,8 +10,12 @@ import pytest
 from tests.manager.house import OWNER, House, Visitor
 from truecount.manager import boxes
 from truecount.manager.answers import NewUser
+from truecount.manager.boxes import Box
+from truecount.manager.routes import overview
 from truecount.manager.users.reading import MOST, PREFIX
 from truecount.manager.views.changes import BY_COMMAND
+from truecount.manager.views.overview import Counts
+from truecount.measure.events import EventTotals
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +74,15 @@ def test_it_gets_the_twin_without_asking_for_one(house: House, path: str) -> Non
     assert house.reader().get(f"{path}?format=html").headers["content-type"].startswith("application/json")
 
 
-def test_it_gets_files(house: House) -> None:
+def test_it_gets_files(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def counted(*_: object) -> Box[Counts]:
+        row = EventTotals(event_name="Purchase", actions=7)
+        return Box("there", Counts("", [row], [], has_before=False, event_name="Purchase", buckets=[]))
+
+    monkeypatch.setattr(overview, "_counts", counted)
     answer = house.reader("77").get("/d/77?format=csv")
     assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/csv")
+    assert "Purchase,0,7," in answer.text
 
 
 def test_one_of_a_dataset_reads_no_other(house: House) -> None:

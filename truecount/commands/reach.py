@@ -318,7 +318,10 @@ class Local:
 
         with _in_words():
             try:
-                made, shown = self._writable().create(name, id=id, token=token, by=COMMAND_LINE)
+                registry = self._writable()
+                if id and id not in registry.datasets():  # what an earlier one of this id may have left
+                    self._forget_rights(id)
+                made, shown = registry.create(name, id=id, token=token, by=COMMAND_LINE)
             except TokenTaken as error:
                 raise WrongUse(str(error)) from None
         return encode(DatasetMade(made.id, made.name, shown))
@@ -335,11 +338,16 @@ class Local:
         from truecount.datasets import COMMAND_LINE
         from truecount.manager.answers import encode, view_of
 
-        with _in_words(), self._open_users() as users:
-            gone = self._writable().delete(id, COMMAND_LINE)
+        with _in_words():
+            self._dataset(id)
+            registry = self._writable()
+            self._forget_rights(id)  # first: rights that outlived their dataset would open the next one of its id
+            return encode(view_of(registry.delete(id, COMMAND_LINE)))
+
+    def _forget_rights(self, id: str) -> None:
+        with self._open_users() as users:
             if users.file.path.exists():
                 users.forget_dataset(id)
-            return encode(view_of(gone))
 
     def events(self, id: str, since_us: int | None, until_us: int | None) -> bytes:
         from truecount.manager.answers import encode

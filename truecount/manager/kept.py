@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, Final, TypeVar, cast
 
+from truecount.datasets import Dataset
+
 SHORTEST_S: Final = 1.0
 """How long an answer is kept at least."""
 TIMES: Final = 3.0
@@ -17,6 +19,13 @@ OLDEST_S: Final = 60.0
 MOST: Final = 256
 """Answers that are kept."""
 T = TypeVar("T")
+
+
+def identity(dataset: Dataset) -> tuple[Hashable, ...]:
+    """What answers about a dataset are kept by: one that is deleted and made again, or counted by other settings, is
+    another one.
+    """
+    return dataset.id, dataset.created_us, dataset.settings
 
 
 class Kept:

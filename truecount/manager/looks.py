@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -43,29 +43,39 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Looks:
-    """The last answer of each dataset, by a key that changes when the dataset does. For one event loop."""
+    """The last answer of each dataset, of the version (kept.identity) that was asked about last. For one event loop."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "look")
+        self._versions: dict[str, Hashable] = {}
         self._found: dict[str, Look] = {}
         self._ended_s: dict[str, float] = {}
         """When the last look of a dataset ended, by the clock."""
         self._failed: dict[str, Box[Diagnosis]] = {}
         self._under_way: dict[str, asyncio.Task[None]] = {}
 
-    def kept(self, dataset: str) -> Look | None:
-        """The last answer, without a question to anybody."""
-        return self._found.get(dataset)
+    def kept(self, dataset: str, version: Hashable = None) -> Look | None:
+        """The last answer of this version, without a question to anybody."""
+        return self._found.get(dataset) if self._versions.get(dataset) == version else None
 
     async def get(
-        self, dataset: str, make: Callable[[], Look], wait_s: float, as_box: Callable[[Exception], Box[Diagnosis]]
+        self,
+        dataset: str,
+        make: Callable[[], Look],
+        wait_s: float,
+        as_box: Callable[[Exception], Box[Diagnosis]],
+        version: Hashable = None,
     ) -> Looked:
         """The last answer; a new look begins beside it where it is old. Only for a first one it is waited, `wait_s`
         seconds at most.
 
-        `make` runs in a thread; what it raises becomes a box by `as_box`.
+        `make` runs in a thread; what it raises becomes a box by `as_box`. What was found of another `version` of the
+        dataset is forgotten.
         """
+        if self._versions.get(dataset) != version:
+            self.forget(dataset)
+            self._versions[dataset] = version
         task = self._under_way.get(dataset)
         if task is None and self._is_due(dataset):
             task = asyncio.create_task(self._look(dataset, make, as_box))
@@ -80,7 +90,7 @@ class Looks:
 
     def forget(self, dataset: str) -> None:
         """The dataset is gone, or another one: what was found of it is not told any more."""
-        for kept in (self._found, self._failed, self._ended_s):
+        for kept in (self._found, self._failed, self._ended_s, self._versions):
             kept.pop(dataset, None)
         if dataset in self._under_way:
             self._under_way.pop(dataset).cancel()

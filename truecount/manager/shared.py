@@ -112,6 +112,8 @@ class Manager:
     async def create_dataset(self, name: str, id: str | None, token: str | None, by: str) -> tuple[Dataset, str]:
         """Make a dataset: it and its token. RegistryError when that cannot be. `by`: a user's id, or COMMAND_LINE."""
         async with self.writing:
+            if id and id not in self.registry.datasets():  # what an earlier one of this id may have left
+                await self.away(lambda: self.users.forget_dataset(id))
             return await self.away(lambda: self.registry.create(name, id=id or None, token=token or None, by=by))
 
     async def change_dataset(self, id: str, texts: dict[str, str], name: str | None = None, *, by: str) -> Dataset:
@@ -123,8 +125,10 @@ class Manager:
     async def delete_dataset(self, id: str, by: str) -> Dataset:
         """Delete a dataset, and return when reports do not know it any more."""
         async with self.writing:
+            self.dataset(id)
+            # First: rights that outlived their dataset would open the next one of its id.
+            await self.away(lambda: self.users.forget_dataset(id))
             gone = await self.away(lambda: self.registry.delete(id, by))
-        await self.away(lambda: self.users.forget_dataset(id))
         self.looks.forget(id)
         await self.away(self.wait_loaded)
         return gone

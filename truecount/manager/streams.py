@@ -7,6 +7,7 @@ import zlib
 from functools import lru_cache
 from typing import Final
 
+from truecount.datasets import Dataset
 from truecount.manager.shared import Asked, manager_of
 from truecount.manager.users.file import UsersError
 from truecount.manager.who import visitor_of
@@ -15,6 +16,7 @@ LOOK_AGAIN_S: Final = 1.0
 """How often a stream looks whether its session is still there."""
 HEARTBEAT_S: Final = 10.0
 OVER: Final = "This session is over, so the live view has ended. Sign in again to go on."
+GONE: Final = "This dataset was deleted, or you may no longer see it, so the live view has ended."
 MEDIA_TYPE: Final = "text/event-stream"
 BEGIN: Final = b"retry: 1000\n: listening\n\n"
 HERE: Final = b": here\n\n"
@@ -69,11 +71,15 @@ def _piece(data: bytes) -> bytes:
     return packer.compress(data) + packer.flush(zlib.Z_FULL_FLUSH)
 
 
-def may_look(request: Asked, dataset: str) -> bool:
-    """Whether the session that a stream began with still lets its user see the dataset."""
+def why_over(request: Asked, dataset: Dataset) -> str:
+    """Why a stream ends, in words: "" while its session lets its user see the dataset, and no other one has its id."""
     manager = manager_of(request)
     try:
         user, _ = manager.users.sessions.look(visitor_of(request).token)
     except UsersError:
-        return True  # not known at the moment: the next look tells
-    return bool(user and user.may_see(dataset) and dataset in manager.registry.datasets())
+        return ""  # not known at the moment: the next look tells
+    there = manager.registry.datasets().get(dataset.id)
+    if user is None:
+        return OVER
+    is_there = user.may_see(dataset.id) and there is not None and there.created_us == dataset.created_us
+    return "" if is_there else GONE

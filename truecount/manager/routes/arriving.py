@@ -126,8 +126,8 @@ async def _events(request: Asked, id: str, wanted: view.Shown, last: str) -> Asy
                 for news in taken:
                     yield writer.event(news)
                     spoken = time.monotonic()
-                if not streams.may_look(request, id):
-                    yield streams.event("end", streams.OVER)
+                if why := streams.why_over(request, dataset):
+                    yield streams.event("end", why)
                     return
                 if time.monotonic() - spoken >= streams.HEARTBEAT_S:
                     yield streams.HERE

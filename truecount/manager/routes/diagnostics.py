@@ -10,6 +10,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from truecount.manager.boxes import LIMIT_S, box_of
+from truecount.manager.kept import identity
 from truecount.manager.links import explain_path
 from truecount.manager.nav import dataset_path
 from truecount.manager.pages import show
@@ -87,7 +88,7 @@ async def _done(request: Asked, dataset: str, state: view.Shown) -> Response[Any
 async def _show(request: Asked, dataset: str, state: view.Shown, problem: str | None = None) -> Response[Any]:
     manager = manager_of(request)
     found = manager.dataset(dataset)
-    looked = await manager.looks.get(dataset, lambda: view.look(manager, found), LIMIT_S, box_of)
+    looked = await manager.looks.get(dataset, lambda: view.look(manager, found), LIMIT_S, box_of, identity(found))
     mutes = await manager.away(lambda: manager.users.mutes.of_dataset(dataset))
     page = view.diagnostics(found, state, looked, mutes)
     page.problem = problem

@@ -8,8 +8,10 @@ from urllib.parse import unquote, urlencode
 
 import msgspec
 from litestar import Response, get
+from litestar.exceptions import HTTPException
 from litestar.params import FromPath, FromQuery
 
+from truecount.manager.kept import identity
 from truecount.manager.links import explain_path
 from truecount.manager.nav import dataset_path
 from truecount.manager.pages import formats_of
@@ -49,7 +51,7 @@ async def event(
 
     async def answered() -> view.Answer:
         answer: view.Answer = await manager.kept.get(
-            ("event", dataset, found.settings, asked.since, asked.until, name),
+            ("event", *identity(found), asked.since, asked.until, name),
             lambda: view.event(manager, found, name, asked),
             keep=lambda made: made.is_whole,
         )
@@ -65,7 +67,10 @@ async def event(
         return page, {"period": period, "chart": drawn}
 
     if wants_csv(request):
-        return csv_answer(f"event-{table}", *view.table((await answered())[0], table))
+        page = (await answered()).view
+        if problem := view.problem_of(page, table):
+            raise HTTPException(status_code=503, detail=problem)
+        return csv_answer(f"event-{table}", *view.table(page, table))
     return await show_soon(
         request,
         "event.j2",

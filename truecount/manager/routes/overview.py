@@ -7,12 +7,14 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from litestar import Response, get
+from litestar.exceptions import HTTPException
 from litestar.params import FromPath, FromQuery
 
 from truecount.datasets import Dataset
 from truecount.manager.boxes import Box, ask, box_of
 from truecount.manager.charts import Chart, chart, marks_of
 from truecount.manager.formats import Formats
+from truecount.manager.kept import identity
 from truecount.manager.nav import dataset_path
 from truecount.manager.pages import formats_of
 from truecount.manager.ranges import PRESETS, Period, period_of, usual
@@ -69,9 +71,9 @@ async def _made(request: Asked, found: Dataset, period: Period, event: str | Non
         keep=lambda box: box.is_there,
     )
     if counts.is_there:  # a look at what is to be mended begins beside the page, once a minute at most
-        await manager.looks.get(found.id, lambda: look(manager, found), 0.0, box_of)
+        await manager.looks.get(found.id, lambda: look(manager, found), 0.0, box_of, identity(found))
     formats = formats_of(request, found.settings.time_zone)
-    page = view.overview(period, counts, covered, kept_findings(manager, found.id))
+    page = view.overview(period, counts, covered, kept_findings(manager, found))
     page.changes = marks(manager.registry.changes(found.id), period.since_ms, period.until_ms)
     return page, {
         "period": period,
@@ -95,7 +97,7 @@ async def _counts(manager: Manager, found: Dataset, period: Period, event: str |
 
 def _place(found: Dataset, period: Period) -> tuple[Any, ...]:
     """What kept answers are known by."""
-    return found.id, found.settings, period.since, period.until
+    return *identity(found), period.since, period.until
 
 
 async def _one(manager: Any, question: Any) -> Box[Any]:
@@ -159,6 +161,8 @@ class Links:
 
 
 def _file(counts: Box[view.Counts]) -> Response[bytes]:
+    if not counts.is_there:  # a file has no place for words, and an empty one would say that nothing happened
+        raise HTTPException(status_code=503, detail=counts.problem or "")
     rows = []
     for row in counts.data.now if counts.data else ():
         numbers = [getattr(row, name) for name in COLUMNS[1:9]]

@@ -11,9 +11,11 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from truecount.datasets import Dataset
+from truecount.log.registry import UnknownDataset
 from truecount.manager import streams
 from truecount.manager.boxes import Box, ask, box_of
 from truecount.manager.formats import Formats
+from truecount.manager.kept import identity
 from truecount.manager.pages import Frame, environment
 from truecount.manager.ranges import Period, period_of, usual
 from truecount.manager.renewals import Follower, Renewals, TooManyFollowers
@@ -68,32 +70,32 @@ async def stream(
     found = manager_of(request).dataset(dataset)
     period_of(since or usual(found.created_us), until, found.settings.time_zone)  # ValueError for one that cannot be
     pipe = streams.Pipe(request.headers.get("accept-encoding", ""))
-    events = _events(request, pipe, dataset, (since, until, event))
+    events = _events(request, pipe, found, (since, until, event))
     return Stream(events, media_type=streams.MEDIA_TYPE, headers=streams.headers(packed=pipe.packs))
 
 
 async def _events(
-    request: Asked, pipe: streams.Pipe, id: str, asked: tuple[str | None, str | None, str | None]
+    request: Asked, pipe: streams.Pipe, found: Dataset, asked: tuple[str | None, str | None, str | None]
 ) -> AsyncIterator[bytes]:
     manager = manager_of(request)
-    answers = _Answers(manager, id, *asked)
+    answers = _Answers(manager, found, *asked)
     language = request.headers.get("accept-language", "")
     try:
-        async with renewals_of(request).follow((id, *asked), answers.make) as follower:
+        async with renewals_of(request).follow((found.id, found.created_us, *asked), answers.make) as follower:
             yield pipe.put(streams.BEGIN)
-            async for data in _told(request, id, follower, language):
+            async for data in _told(request, found, follower, language):
                 yield pipe.put(data)
     except TooManyFollowers:
         yield pipe.put(streams.event("end", ""))  # the page asks every few seconds from now on
     yield pipe.end()
 
 
-async def _told(request: Asked, id: str, follower: Follower[Told], language: str) -> AsyncIterator[bytes]:
+async def _told(request: Asked, found: Dataset, follower: Follower[Told], language: str) -> AsyncIterator[bytes]:
     spoken = time.monotonic()
     while not follower.is_over:
         told = await follower.take(streams.LOOK_AGAIN_S)
-        if not streams.may_look(request, id):
-            yield streams.event("end", streams.OVER)
+        if why := streams.why_over(request, found):
+            yield streams.event("end", why)
             return
         if told is not None:
             yield told.event(language)
@@ -106,27 +108,32 @@ async def _told(request: Asked, id: str, follower: Follower[Told], language: str
 class _Answers:
     """The counts anew each time; what moves slowly is asked for beside them, and is a few seconds old."""
 
-    def __init__(self, manager: Manager, id: str, since: str | None, until: str | None, event: str | None) -> None:
-        self._manager, self._id, self._since, self._until, self._event = manager, id, since, until, event
+    def __init__(
+        self, manager: Manager, dataset: Dataset, since: str | None, until: str | None, event: str | None
+    ) -> None:
+        self._manager, self._since, self._until, self._event = manager, since, until, event
+        self._id, self._created_us = dataset.id, dataset.created_us
 
     async def make(self) -> Told:
         manager = self._manager
         found = manager.dataset(self._id)
+        if found.created_us != self._created_us:
+            raise UnknownDataset(self._id)  # another one has its id: the streams of this one end
         zone = found.settings.time_zone
         period = period_of(self._since or usual(found.created_us), self._until, zone)
         counts: Box[view.Counts] = await self._one(
             lambda store: view.counts(store, found, period, self._event, manager.rolling)
         )
         covered: Box[Any] = await manager.kept.latest(
-            ("overview", "coverage", self._id, found.settings, period.since, period.until),
+            ("overview", "coverage", *identity(found), period.since, period.until),
             lambda: self._one(lambda store: view.covered(store, found, period, manager.rolling)),
             COVERAGE_S,
             keep=lambda box: box.is_there,
         )
         if counts.is_there:  # a look at what is to be mended begins beside the page, once a minute at most
-            await manager.looks.get(self._id, lambda: look(manager, found), 0.0, box_of)
+            await manager.looks.get(self._id, lambda: look(manager, found), 0.0, box_of, identity(found))
         name = counts.data.event_name if counts.data else view.hero_of((), self._event)
-        return Told(found, period, view.overview(period, counts, covered, kept_findings(manager, self._id)), name)
+        return Told(found, period, view.overview(period, counts, covered, kept_findings(manager, found)), name)
 
     async def _one(self, question: Any) -> Box[Any]:
         return (await ask(self._manager, {"it": question}))["it"]

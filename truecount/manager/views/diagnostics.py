@@ -14,6 +14,7 @@ import msgspec
 
 from truecount.datasets import Dataset
 from truecount.manager.boxes import PATIENCE_S, Box
+from truecount.manager.kept import identity
 from truecount.manager.looks import Look, Looked
 from truecount.manager.mutes import LONGEST_REASON, Mute
 from truecount.manager.nav import dataset_path
@@ -205,12 +206,12 @@ def cards_of(look: Look, mutes: Mapping[About, Mute]) -> list[Card]:
     return made
 
 
-def kept_findings(manager: Manager, dataset: str, most: int = TOP) -> list[KeptFinding]:
+def kept_findings(manager: Manager, dataset: Dataset, most: int = TOP) -> list[KeptFinding]:
     """The open findings of most value in the last answer, without asking anybody. [] while nobody looked."""
-    look = manager.looks.kept(dataset)
+    look = manager.looks.kept(dataset.id, identity(dataset))
     if look is None:
         return []
-    cards = cards_of(look, manager.users.mutes.of_dataset(dataset))
+    cards = cards_of(look, manager.users.mutes.of_dataset(dataset.id))
     return [
         KeptFinding(
             check=card.finding.check,
@@ -222,7 +223,7 @@ def kept_findings(manager: Manager, dataset: str, most: int = TOP) -> list[KeptF
             unit=card.finding.unit,
             first_time=card.finding.first_time,
             as_of=time_of_us(look.asked_us),
-            href=dataset_path(dataset, f"/diagnostics?state=open#{card.id}"),
+            href=dataset_path(dataset.id, f"/diagnostics?state=open#{card.id}"),
         )
         for card in cards
         if card.state == State.OPEN

@@ -153,8 +153,21 @@ def sources_of(*of_each: Iterable[str]) -> list[str]:
     return [source for source in SOURCES if source in found]
 
 
+def problem_of(view: EventView, which: Table) -> str | None:
+    """Why a table is not there; None where its question was answered."""
+    box: Box[Any]
+    match which:
+        case "bars" | "duplicates":
+            box = view.counts
+        case "match-keys":
+            box = view.match_keys
+        case "delays" | "parameters" | "newest":
+            box = getattr(view, which)
+    return None if box.is_there else box.problem or ""
+
+
 def table(view: EventView, which: Table) -> tuple[Sequence[str], list[Sequence[object]]]:
-    """One table of the page: its columns and rows. No rows where its question was not answered."""
+    """One table of the page: its columns and rows. Only where `problem_of` finds none."""
     match which:
         case "bars":
             found = view.counts.data.buckets if view.counts.data else []
