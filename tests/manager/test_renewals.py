@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from truecount.manager import kept, renewals, streams
+from truecount.manager.boxes import Box
 from truecount.manager.kept import Kept
 from truecount.manager.renewals import Follower, Renewals, TooManyFollowers
 from truecount.store.errors import StoreDown
@@ -276,5 +277,30 @@ def test_the_latest_answer_is_given_at_once_and_made_anew_beside_it(monkeypatch:
         assert await latest() == 2
         clock[0] = 5.1 + kept.SHORTEST_S + kept.OLDEST_S + 1
         assert await latest() == 3  # too old to be shown
+
+    asyncio.run(scene())
+
+
+def test_kept_answers_are_bounded_by_their_rows_and_what_is_old_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "MOST_ROWS", 100)
+    clock = [0.0]
+    answers = Kept(lambda: clock[0])
+
+    async def keep(key: int, rows: int) -> None:
+        async def make() -> Box[list[int]]:
+            return Box("there", [0] * rows)
+
+        assert len((await answers.get(key, make)).data or ()) == rows
+
+    async def scene() -> None:
+        for key in range(40):
+            await keep(key, 30)
+        assert [*answers._found] == [37, 38, 39] and answers.rows == 90
+        await keep(40, 1000)  # kept alone: many viewers of it are one question too
+        assert [*answers._found] == [40]
+        clock[0] += kept.SHORTEST_S + kept.OLDEST_S
+        await keep(41, 5)
+        await keep(41, 5)
+        assert [*answers._found] == [41] and answers.rows == 5
 
     asyncio.run(scene())

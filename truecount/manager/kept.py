@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, Final, TypeVar, cast
 
+import msgspec
+
 from truecount.datasets import Dataset
 
 SHORTEST_S: Final = 1.0
@@ -18,6 +20,8 @@ OLDEST_S: Final = 60.0
 """What nobody asked for so long is not shown any more as the latest."""
 MOST: Final = 256
 """Answers that are kept."""
+MOST_ROWS: Final = 100_000
+"""Rows of all of them together: some 80 MB. A period of many events has ten thousand."""
 T = TypeVar("T")
 
 
@@ -33,8 +37,9 @@ class Kept:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._found: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
-        """Key -> (good until, answer)."""
+        self._found: OrderedDict[Hashable, tuple[float, Any, int]] = OrderedDict()
+        """Key -> (good until, answer, its rows)."""
+        self.rows = 0
         self._under_way: dict[Hashable, asyncio.Task[Any]] = {}
 
     async def get(
@@ -82,8 +87,25 @@ class Kept:
         made = await make()
         now = self._clock()
         if keep(made):
-            self._found[key] = (now + max(SHORTEST_S, TIMES * (now - began)), made)
-            self._found.move_to_end(key)
-            while len(self._found) > MOST:
-                self._found.popitem(last=False)
+            self._drop(key)
+            rows = _rows(made)
+            self._found[key] = (now + max(SHORTEST_S, TIMES * (now - began)), made, rows)
+            self.rows += rows
+            for old in [old for old, held in self._found.items() if now >= held[0] + OLDEST_S]:
+                self._drop(old)
+            while len(self._found) > MOST or (self.rows > MOST_ROWS and len(self._found) > 1):
+                self._drop(next(iter(self._found)))
         return made
+
+    def _drop(self, key: Hashable) -> None:
+        _, _, rows = self._found.pop(key, (0.0, None, 0))
+        self.rows -= rows
+
+
+def _rows(answer: Any) -> int:
+    """How many rows an answer has, roughly: the entries of its lists. Of what is in them nothing is looked at."""
+    if isinstance(answer, list | dict):
+        return len(answer)
+    if isinstance(answer, msgspec.Struct):
+        return sum(_rows(getattr(answer, name)) for name in answer.__struct_fields__)
+    return sum(map(_rows, answer)) if isinstance(answer, tuple) else 0
