@@ -110,3 +110,18 @@ async def _parts(app: Litestar, owner: Visitor, path: str, packed: bool, answer:
     async with asyncio.timeout(20):
         await app(scope, receive, send)  # type: ignore[arg-type]
     return parts
+
+
+@pytest.mark.parametrize("page", ["", "/event?name=Purchase"])
+def test_no_page_stands_in_the_loop_for_settings_that_are_being_written(
+    house: House, owner: Visitor, at: str, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_loop: list[bool] = []
+
+    def changes(_: str) -> list[Any]:
+        in_loop.append(asyncio._get_running_loop() is not None)
+        return []
+
+    monkeypatch.setattr(house.manager.registry, "changes", changes)
+    assert owner.get(at + page).status_code == 200
+    assert in_loop == [False]

@@ -60,7 +60,8 @@ async def event(
     async def made() -> Made:
         page, period = await answered()
         # Beside what is kept for all who ask: a change is seen at once.
-        changes = marks(manager.registry.changes(dataset), period.since_ms, period.until_ms)
+        records = await manager.away(lambda: manager.registry.changes(dataset))  # it waits while settings are written
+        changes = marks(records, period.since_ms, period.until_ms)
         page = msgspec.structs.replace(page, changes=changes)
         counts = page.counts.data
         drawn = chart_of(dataset, period, name, counts.buckets, formats_of(request, zone), changes) if counts else None

@@ -74,7 +74,8 @@ async def _made(request: Asked, found: Dataset, period: Period, event: str | Non
         await manager.looks.get(found.id, lambda: look(manager, found), 0.0, box_of, identity(found))
     formats = formats_of(request, found.settings.time_zone)
     page = view.overview(period, counts, covered, kept_findings(manager, found))
-    page.changes = marks(manager.registry.changes(found.id), period.since_ms, period.until_ms)
+    changes = await manager.away(lambda: manager.registry.changes(found.id))  # it waits while settings are written
+    page.changes = marks(changes, period.since_ms, period.until_ms)
     return page, {
         "period": period,
         "presets": PRESETS,
