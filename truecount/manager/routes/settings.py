@@ -10,6 +10,8 @@ from litestar.params import FromPath, FromQuery
 
 from truecount.collect.uses import last_uses
 from truecount.datasets import Dataset
+from truecount.log.registry import RegistryError
+from truecount.manager import words
 from truecount.manager.nav import dataset_path
 from truecount.manager.pages import show
 from truecount.manager.routes.start import place_of
@@ -67,7 +69,9 @@ async def change(request: Asked, dataset: FromPath[str]) -> Response[Any]:
     try:
         changed = await manager.change_dataset(dataset, texts, name, by=user_of(request).id)
     except ValueError as error:
-        page = await view_of(request, manager.dataset(dataset), problem=str(error))
+        # a refusal of the registry is a sentence; others begin with the name of a field, as it is written
+        problem = words.sentence(str(error)) if isinstance(error, RegistryError) else str(error)
+        page = await view_of(request, manager.dataset(dataset), problem=problem)
         given = {**form, "name": form.get("name", page.name)}
         return _show(request, page, section, given, status=400)
     if wants_json(request):

@@ -8,9 +8,10 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 
-from truecount.datasets import Dataset
+from truecount.datasets import PIXEL_ID, PIXEL_ID_WORDS, Dataset
 from truecount.lines import lines_for
-from truecount.log.registry import RegistryError
+from truecount.log.registry import RegistryError, check_name
+from truecount.manager import words
 from truecount.manager.answers import DatasetMade
 from truecount.manager.boxes import Box, ask
 from truecount.manager.nav import dataset_path
@@ -33,6 +34,8 @@ class NewDatasetView(msgspec.Struct):
     name: str = ""
     id: str = ""
     problem: str | None = None
+    wrong: str | None = None
+    """The field that the problem is about."""
 
 
 @get("/start", who=Who.USER, responses=gives(NewDatasetView, "What the form needs."))
@@ -53,10 +56,17 @@ async def create(request: Asked) -> Response[Any]:
     manager = manager_of(request)
     form = await form_of(request)
     name, id = form.get("name", "").strip(), "".join(form.get("id", "").split())
+    wrong = "name"
     try:
+        check_name(name)
+        wrong = "id"
+        if id and not PIXEL_ID(id):
+            raise RegistryError(
+                f"an id is {PIXEL_ID_WORDS}: the pixel takes no other, so no page could send to this dataset"
+            )
         made, token = await manager.create_dataset(name, id, None, user_of(request).id)
     except RegistryError as error:
-        again = NewDatasetView(True, name[:300], id[:100], str(error))
+        again = NewDatasetView(True, name[:300], id[:100], words.sentence(str(error)), wrong)
         return show(request, "new_dataset.j2", again, here="start", status=400)
     if wants_json(request):
         return json_answer(DatasetMade(made.id, made.name, token))
@@ -86,7 +96,8 @@ async def start(
     async def made() -> Made:
         checklist = await _checklist(manager, found)
         token = manager.once.take(place_of(request, found))
-        return view.start(found, base, lines, checklist, token), {"large": LARGE}
+        more = {"large": LARGE, "is_pixel_id": bool(PIXEL_ID(found.id))}
+        return view.start(found, base, lines, checklist, token), more
 
     return await show_soon(request, "start.j2", made, here="start", dataset=dataset)
 
