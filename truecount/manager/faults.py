@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 from litestar import Response
@@ -21,6 +21,7 @@ from truecount.manager.users.links import LinkGone
 from truecount.manager.web import (
     accepts_json,
     by_token,
+    host_of,
     json_answer,
     path_and_query,
     safe_next,
@@ -37,6 +38,15 @@ OLD_FORM: Final = (
     "This form was open for too long, or it was sent from another page. Nothing was changed. Go back, reload the page "
     "and send it again."
 )
+
+
+PAGES_OF_FORMS: Final = (
+    ("/test/try", "/test"),
+    ("/diagnostics/mute", "/diagnostics"),
+    ("/diagnostics/unmute", "/diagnostics"),
+    ("/delete", "/settings"),
+)
+"""Addresses that answer a form with a page, and are none to go back to: that page's own."""
 
 
 class Fault(msgspec.Struct):
@@ -135,15 +145,36 @@ def _what_is_wrong(error: ValidationException) -> str:
 
 
 def _to_sign_in(request: Asked) -> Response[bytes]:
-    """To the sign-in page, and back from there to a page; what a form would have changed is not done later."""
-    target = "/sign-in"
+    """To the sign-in page, and back from there to a page. What a form would have changed is not done later: the page
+    says that it is lost, and leads back to the one that the form was on.
+    """
     is_part = "hx-request" in request.headers
-    back = _path_in(request.headers.get("hx-current-url", "")) if is_part else path_and_query(request)
-    if request.scope["method"] in SAFE and back != "/":
-        target += f"?next={quote(back, safe='')}"
+    is_form = request.scope["method"] not in SAFE
+    if is_part:
+        back = _path_in(request.headers.get("hx-current-url", ""))
+    elif is_form:
+        back = _page_of_form(request)
+    else:
+        back = path_and_query(request)
+    query = {"lost": "form"} if is_form else {}
+    if back != "/":
+        query["next"] = back
+    target = "/sign-in" + (f"?{urlencode(query, quote_via=quote, safe='')}" if query else "")
     if is_part:  # htmx would put the sign-in page into the middle of the other one
         return Response(b"", status_code=401, headers={"HX-Redirect": target})
     return see_other(target)
+
+
+def _page_of_form(request: Asked) -> str:
+    """The page that a form was sent from, "/" where the browser does not say, or it is none of ours."""
+    referer = request.headers.get("referer", "")
+    path = _path_in(referer)
+    if path == "/" or urlsplit(referer).netloc.lower() != host_of(request).lower():
+        return "/"
+    for ending, page in PAGES_OF_FORMS:
+        if path.partition("?")[0].endswith(ending):
+            return path.partition("?")[0].removesuffix(ending) + page
+    return path
 
 
 def _path_in(url: str) -> str:
