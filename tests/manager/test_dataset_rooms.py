@@ -99,6 +99,13 @@ def test_a_name_that_will_not_do_is_told_beside_its_field(owner: Visitor, name: 
     assert answer.status_code == 400 and "A dataset&#39;s name is 1 to 200 printable characters.<" in field
 
 
+def test_a_form_that_is_too_large_says_how_much_is_taken(owner: Visitor, shop: str) -> None:
+    path = f"/d/{shop}/settings"
+    answer = owner.send(path, {"section": "domains", "allowed_domains": "a.example\n" * 9000}, page=path)
+    assert answer.status_code == 413 and "Entity" not in answer.text
+    assert "larger than 64 kB, the most that is taken here. Nothing was changed." in answer.text
+
+
 def test_start_says_that_the_pixel_takes_no_id_of_letters(house: House, owner: Visitor, shop: str) -> None:
     house.manager.registry.create("Old", id="old-shop")
     told = owner.get("/d/old-shop/start").text

@@ -59,6 +59,8 @@ def words(request: Asked, error: Exception) -> Response[Any]:
     """The answer for an exception of a route. It tells nothing of what was asked, nor of what others have."""
     path: str = request.scope["path"]  # the whole URL cannot be made of every header Host
     status, text = status_of(error)
+    if status == 413:
+        text = _too_large(request)
     if isinstance(error, TokenRefused):
         return json_answer(Fault(text), status, {"WWW-Authenticate": 'Bearer realm="Truecount"'})
     if GRAPH_PATH(path):
@@ -127,6 +129,15 @@ def status_of(error: Exception) -> tuple[int, str]:
             return 503, str(error)
         case _:
             return 500, f"this should not happen ({type(error).__name__}); please report it"
+
+
+def _too_large(request: Asked) -> str:
+    """What is said of a body that is larger than its route takes, and what is to be done."""
+    limit = getattr(request.scope.get("route_handler"), "request_max_body_size", None)
+    most = f"{limit // 1024:,} kB, the most" if isinstance(limit, int) else "what"
+    return (
+        f"What was sent is larger than {most} that is taken here. Nothing was changed. Send less: a shorter list, say."
+    )
 
 
 def _asks_json(request: Asked) -> bool:
