@@ -25,12 +25,14 @@ from truecount.manager import boxes, openapi, static_files
 from truecount.manager.app import check_everyone_said_who, end_streams
 from truecount.manager.boxes import Box, ask
 from truecount.manager.canary import FULL, Canary
+from truecount.manager.faults import Fault
 from truecount.manager.pages import Frame, environment, frame_of
 from truecount.manager.shared import Asked
-from truecount.manager.unseen import visible
+from truecount.manager.views.explain import unknown
 from truecount.manager.who import Who
 from truecount.store.client import Store
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreDown
+from truecount.unseen import visible
 
 PACKAGE = Path(static_files.__file__).parent
 HOUSE: dict[tuple[str, str], Who] = {
@@ -456,9 +458,46 @@ def test_what_is_given_comes_back_as_text(house: House, owner: Visitor, word: st
     assert missing.status_code == 404 and "\u202e" not in missing.text and "<script>alert" not in missing.text
 
 
+UNSEEN = (
+    0xA0, 0x34F, 0x115F, 0x1160, 0x17B4, 0x180B, 0x180E, 0x2003, 0x202F, 0x2800, 0x3164, 0xFE00, 0xFE0E, 0xFFA0,
+    0xE0001, 0xE0041, 0xE007F, 0xE0100,
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("text", ["\u202egnp", "a\u2066b\u2069", "\x1b[31m", "a\u200bb", "\ufeffx"])
 def test_what_turns_or_hides_other_text_is_written_out(text: str) -> None:
     assert visible(text).isascii() and visible("Büro 日本 😀 عربي") == "Büro 日本 😀 عربي"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Purchase ", "Purchase␠"),
+        ("  ORD-77", "␠␠ORD-77"),
+        ("two  words and more", "two␠␠words and more"),
+        ("\tORD-77\n", "\\tORD-77\\n"),
+        ("a\tb", "a\\tb"),
+        ("a\u3000", "a\\u3000"),
+        (" ", "␠"),
+        *((f"a{chr(code)}b", f"a{chr(code).encode('unicode_escape').decode()}b") for code in UNSEEN),
+        ("a\ufe0fb", "a\\ufe0fb"),
+        ("❤️ ☀️ 1️⃣", "❤️ ☀️ 1️⃣"),
+        ("one word\nand the next", "one word\nand the next"),
+    ],
+)
+def test_what_differs_looks_different(text: str, shown: str) -> None:
+    assert visible(text) == shown
+    assert visible(shown) == shown, "what is visible stays"
+
+
+def test_explain_says_which_blanks_an_unknown_id_has() -> None:
+    assert unknown("Purchase ", "event_id", "ORD-77 ").startswith("No Purchase␠ here has the event id “ORD-77␠”. Ids")
+
+
+def test_a_command_in_an_error_is_drawn_as_code() -> None:
+    names = {"fault": Fault("It is full: `truecount doctor` tells."), "title": "x", "more": "", "code": 507}
+    text = environment().get_template("fault.j2").render(names)
+    assert "It is full: <code>truecount doctor</code> tells." in text
 
 
 @pytest.mark.parametrize("host", ["evil.example", 'x"><script>', "[::1]:8000", ""])
