@@ -494,6 +494,20 @@ def test_explain_says_which_blanks_an_unknown_id_has() -> None:
     assert unknown("Purchase ", "event_id", "ORD-77 ").startswith("No Purchase␠ here has the event id “ORD-77␠”. Ids")
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/d/77/event", "name: wanted, and the address has none"),
+        ("/d/77/start?format=csv", "format = 'csv': wanted one of html, json"),
+        ("/d/77/event?name=x&table=y", "table = 'y': wanted one of bars, duplicates"),
+        ("/d/77/diagnostics?state=x", "state = 'x': wanted one of open, solved, muted"),
+    ],
+)
+def test_a_parameter_that_cannot_be_read_is_named_with_what_would_do(owner: Visitor, path: str, words: str) -> None:
+    answer = owner.get(path, accept="*/*")
+    assert (answer.status_code, words in answer.text) == (400, True), answer.text
+
+
 def test_a_command_in_an_error_is_drawn_as_code() -> None:
     names = {"fault": Fault("It is full: `truecount doctor` tells."), "title": "x", "more": "", "code": 507}
     text = environment().get_template("fault.j2").render(names)

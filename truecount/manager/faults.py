@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any, Final, Literal, get_args, get_origin
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -34,6 +35,8 @@ from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreError
 
 GRAPH_PATH: Final = re.compile(r"/v\d+\.\d+(/|$)").match
 COMMANDS_PATH: Final = re.compile(r"/api/.").match
+MISSING: Final = re.compile(r"Missing required query parameter '(\w+)'").match
+NO_CHOICE: Final = re.compile(r"Invalid enum value ('.*')", re.DOTALL).fullmatch
 OLD_FORM: Final = (
     "This form was open for too long, or it was sent from another page. Nothing was changed. Go back, reload the page "
     "and send it again."
@@ -59,6 +62,8 @@ def words(request: Asked, error: Exception) -> Response[Any]:
     """The answer for an exception of a route. It tells nothing of what was asked, nor of what others have."""
     path: str = request.scope["path"]  # the whole URL cannot be made of every header Host
     status, text = status_of(error)
+    if isinstance(error, ValidationException):
+        text = _what_is_wrong(error, request.scope.get("route_handler"))
     if status == 413:
         text = _too_large(request)
     if isinstance(error, TokenRefused):
@@ -147,12 +152,31 @@ def _asks_json(request: Asked) -> bool:
         return by_token(request) or accepts_json(request)
 
 
-def _what_is_wrong(error: ValidationException) -> str:
-    """Which parameters of a request cannot be read, and why."""
+def _what_is_wrong(error: ValidationException, handler: Any = None) -> str:
+    """Which parameters of a request cannot be read, and why; what would do, where the route's handler names it."""
     found: Any = error.extra
     if not isinstance(found, list):
-        return "the request cannot be read"
-    return "; ".join(f"{one.get('key', 'request')}: {one.get('message', 'cannot be read')}" for one in found)
+        missing = MISSING(error.detail)
+        return f"{missing[1]}: wanted, and the address has none" if missing else "the request cannot be read"
+    return "; ".join(_of_parameter(one, handler) for one in found)
+
+
+def _of_parameter(one: dict[str, Any], handler: Any) -> str:
+    key, text = str(one.get("key", "request")), str(one.get("message", "cannot be read"))
+    given = NO_CHOICE(text)
+    known = handler.parsed_fn_signature.parameters.get(key) if given and handler else None
+    choices = list(_choices(known.annotation)) if known else []
+    name = getattr(known.kwarg_definition, "name", None) or key if known else key  # as an address calls it
+    return f"{name} = {given[1][:40]}: wanted one of {', '.join(choices)}" if given and choices else f"{key}: {text}"
+
+
+def _choices(annotation: Any) -> Iterator[str]:
+    """The words of the Literals in an annotation."""
+    if get_origin(annotation) is Literal:
+        yield from map(str, get_args(annotation))
+    else:
+        for part in get_args(annotation):
+            yield from _choices(part)
 
 
 def _to_sign_in(request: Asked) -> Response[bytes]:

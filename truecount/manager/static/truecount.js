@@ -139,6 +139,16 @@
     };
   });
 
+  // an e-mail address in the box of ids is hashed too: as ids that are kept have it, and as match keys do
+  $$('form.find').forEach(form => form.addEventListener('submit', async e => {
+    const typed = form.elements.q.value.trim(), found = typed.match(/\S+@\S+\.\S+/);
+    if (!found) return;
+    e.preventDefault();
+    if (!globalThis.crypto?.subtle) { location.href = form.action.replace(/find$/, 'explain'); return; }
+    const address = found[0].toLowerCase(), id = await hex('id\n' + address), em = await hex(address);
+    location.href = form.action + '?' + new URLSearchParams({ q: typed.replace(found[0], () => id), em });
+  }));
+
   // keys; can be switched off (WCAG 2.1.4)
   const dlg = $('#keys'), on = $('[data-keys-on]'); let g = 0;
   if (on) { on.checked = store.get('tc-keys') !== 'off'; on.onchange = () => store.set('tc-keys', on.checked ? 'on' : 'off'); }
