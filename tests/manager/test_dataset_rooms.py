@@ -106,6 +106,15 @@ def test_a_form_that_is_too_large_says_how_much_is_taken(owner: Visitor, shop: s
     assert "larger than 64 kB, the most that is taken here. Nothing was changed." in answer.text
 
 
+def test_that_a_dataset_was_deleted_is_said_once_and_to_who_did_it(house: House, owner: Visitor) -> None:
+    house.manager.registry.create("Old <shop>", id="81")
+    away = owner.send("/d/81/delete", {"sure": "81"}, page="/d/81/settings").headers["location"]
+    other = house.visitor()
+    other.sign_in()
+    told = "<bdi>Old &lt;shop&gt;</bdi></b> was deleted"
+    assert [told in visitor.get(away).text for visitor in (other, owner, owner)] == [False, True, False]
+
+
 def test_start_says_that_the_pixel_takes_no_id_of_letters(house: House, owner: Visitor, shop: str) -> None:
     house.manager.registry.create("Old", id="old-shop")
     told = owner.get("/d/old-shop/start").text
@@ -274,7 +283,7 @@ def test_a_dataset_is_deleted_by_typing_its_id(house: House, owner: Visitor, sho
         answer = owner.send(f"/d/{shop}/delete", {"sure": sure}, page=path)
         assert (answer.status_code, "Nothing was deleted" in answer.text) == (400, True)
     assert shop in house.manager.registry.datasets()
-    assert owner.send(f"/d/{shop}/delete", {"sure": " 7 7 "}, page=path).headers["location"] == "/"
+    assert owner.send(f"/d/{shop}/delete", {"sure": " 7 7 "}, page=path).headers["location"] == "/start"
     assert shop not in house.manager.registry.datasets()
     assert owner.get(path).status_code == 404
 

@@ -243,7 +243,7 @@ def test_a_dataset_that_is_made_again_is_not_that_of_who_saw_the_first(house: Ho
     house.manager.registry.create("Gone", id="79")
     visitor = house.add("gone@mail.example", datasets=["79"])
     assert visitor.get("/d/79/start").status_code == 200
-    assert owner.send("/d/79/delete", {"sure": "79"}, page="/start").headers["location"] == "/"
+    assert owner.send("/d/79/delete", {"sure": "79"}, page="/start").headers["location"] == "/start"
     house.manager.registry.create("Again", id="79")
     assert visitor.get("/d/79/start").status_code == 404
     house.manager.registry.delete("79")
@@ -380,7 +380,7 @@ def test_a_page_and_its_twin_say_the_same(owner: Visitor, path: str) -> None:
 
 def test_an_unknown_format_is_refused_in_words(owner: Visitor) -> None:
     answer = owner.get("/d/77/start?format=xml")
-    assert answer.status_code == 400 and "format: Invalid enum value" in answer.text
+    assert answer.status_code == 400 and "format = &#39;xml&#39;: wanted one of html, json" in answer.text
 
 
 @pytest.mark.parametrize(("path", "status"), [("/d/77/start", 401), ("/nothing", 404), ("/sign-in?format=xml", 400)])

@@ -14,7 +14,7 @@ from truecount.log.registry import RegistryError
 from truecount.manager import words
 from truecount.manager.nav import dataset_path
 from truecount.manager.pages import show
-from truecount.manager.routes.start import place_of
+from truecount.manager.routes.start import place_of, place_of_deleted
 from truecount.manager.shared import Asked, TableFormat, manager_of
 from truecount.manager.views import settings as view
 from truecount.manager.views.changes import COLUMNS, rows
@@ -96,7 +96,10 @@ async def delete(request: Asked, dataset: FromPath[str]) -> Response[Any]:
         page = await view_of(request, found, problem=problem)
         return _show(request, page, status=400)
     gone = await manager.delete_dataset(dataset, user_of(request).id)
-    return json_answer(Deleted(gone.id, gone.name)) if wants_json(request) else see_other("/")
+    if wants_json(request):
+        return json_answer(Deleted(gone.id, gone.name))
+    manager.once.keep(place_of_deleted(request), gone.name)
+    return see_other("/start")
 
 
 async def view_of(request: Asked, dataset: Dataset, **more: str | None) -> view.SettingsView:

@@ -36,12 +36,17 @@ class NewDatasetView(msgspec.Struct):
     problem: str | None = None
     wrong: str | None = None
     """The field that the problem is about."""
+    deleted: str | None = None
+    """Name of the dataset that this session has just deleted."""
 
 
 @get("/start", who=Who.USER, responses=gives(NewDatasetView, "What the form needs."))
 async def ask_name(request: Asked, format: Format = None) -> Response[Any]:
-    """The form for a new dataset."""
-    return show(request, "new_dataset.j2", NewDatasetView(user_of(request).is_owner), here="start")
+    """The form for a new dataset. Who has just deleted one is told so here."""
+    view = NewDatasetView(user_of(request).is_owner)
+    if not wants_json(request):
+        view.deleted = manager_of(request).once.take(place_of_deleted(request))
+    return show(request, "new_dataset.j2", view, here="start")
 
 
 @post(
@@ -110,6 +115,11 @@ async def _checklist(manager: Manager, dataset: Dataset) -> Box[view.Checklist]:
 def place_of(request: Asked, dataset: Dataset) -> tuple[bytes, str]:
     """Where a token of a dataset waits for the page that shows it: to this session alone."""
     return token_hash(visitor_of(request).token), dataset.id
+
+
+def place_of_deleted(request: Asked) -> tuple[bytes, str]:
+    """Where the name of a deleted dataset waits: no dataset has this id."""
+    return token_hash(visitor_of(request).token), "/deleted"
 
 
 ROUTES: Final[list[Any]] = [ask_name, create, start]
