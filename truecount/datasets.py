@@ -11,6 +11,11 @@ import msgspec
 
 DATASET_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 """Opaque, but short and harmless in a path, a shell and a file name."""
+PIXEL_ID: Final = re.compile(r"[1-9][0-9]{0,19}").fullmatch
+"""What the pixel, and the snippets of official SDKs, take as an id: they leave an event of any other unsent. People are
+asked for such an id; datasets that have another one go on, and their servers' events too.
+"""
+PIXEL_ID_WORDS: Final = "1 to 20 digits, the first of them not 0"
 CANARY_ID: Final = "truecount-canary"
 """The dataset that copies of the server's own canary have. No registry holds it, and nobody can make one of that id."""
 

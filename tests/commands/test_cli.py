@@ -241,6 +241,12 @@ def test_a_wrong_setting_of_a_dataset_is_refused_with_its_name(truecount: Run, c
     assert code == 2 and change.partition("=")[0] in err
 
 
+def test_an_id_that_the_pixel_does_not_take_is_warned_of(truecount: Run) -> None:
+    code, _, err = truecount("dataset", "create", "Shop", "--id", "shop-a")
+    assert code == 0 and "No page can send to it: the pixel takes ids of 1 to 20 digits" in err
+    assert "No page" not in truecount("dataset", "create", "Shop", "--id", "78")[2]
+
+
 def test_a_token_of_another_dataset_is_refused_as_wrong_use(truecount: Run) -> None:
     assert truecount("dataset", "create", "Shop", "--id", "77", "--token", TOKEN)[0] == 0
     code, out, err = truecount("dataset", "create", "Other", "--id", "78", "--token", TOKEN)

@@ -15,7 +15,11 @@ from tests.manager.house import House
 from tests.manager.served import Guest, links_of, sell, wait_copies, words_of
 from tests.system import Shop, System, purchase, wait_until
 from truecount.manager import boxes, words
+from truecount.manager.formats import Formats
+from truecount.manager.pages import environment
+from truecount.manager.routes import actions as actions_route
 from truecount.manager.views.actions import Filters, refused_list
+from truecount.measure.listing import DOORS, Listing
 from truecount.measure.refused import Refused
 from truecount.policy.errors import PROBLEMS
 from truecount.vocabulary import Mark, Outcome, Reason, Rule, Source
@@ -124,8 +128,8 @@ def test_dates_include_both_ends(guest: Guest, shop: Shop) -> None:
         ("since=yesterday", "wanted a length as in 24h or 7d, or a date"),
         ("since=0001-01-01T00:00:00Z&until=0001-01-02T00:00:00Z", "wanted a moment as in"),
         ("since=7d&until=2026-11-01", "leave it out beside a length"),
-        ("after=x", "`after` names a row at the edge of a page"),
-        ("before=1.zz", "`before` names a row at the edge of a page"),
+        ("after=x", "names a row at the edge of a page"),
+        ("before=1.zz", "names a row at the edge of a page"),
         ("after=1.1&before=1.1", "not both"),
         ("format=xml", "format"),
     ],
@@ -263,6 +267,39 @@ def test_a_box_that_failed_stands_in_its_page_and_fails_the_file(
         page = owner.get("/d/77/explain?event=Purchase&id=order-1")
         assert page.status_code == 200 and "The store does not answer" in page.text and "not found" not in page.text
         assert owner.get("/d/77/explain?event=Purchase&id=order-1&format=json").status_code == 503
+
+
+def test_a_file_that_does_not_hold_all_says_so_and_leads_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Listing(actions=1200, value={}, doors=dict.fromkeys(DOORS, 0), rows=[], after="17.2", before=None)
+
+    async def ask(*_: object) -> dict[str, boxes.Box[object]]:
+        return {"names": boxes.Box("there", ["Purchase"]), "listing": boxes.Box("there", found)}
+
+    monkeypatch.setattr(actions_route, "ask", ask)
+    with House(tmp_path).open() as house:
+        owner = house.make_owner()
+        house.manager.registry.create("Shop", id="77")
+        path = "/d/77/actions?event=Add%20to%20cart&since=7d"
+        link = '</d/77/actions?event=Add%20to%20cart&since=7d&after=17.2&format=csv>; rel="next"'
+        assert owner.get(f"{path}&format=csv").headers["link"] == link
+        assert ">Newest 1,000 as CSV</a>" in owner.get(path).text
+        assert ">1,000 at most as CSV</a>" in owner.get(f"{path}&after=17.2").text
+        found.actions, found.after = 1000, None
+        assert "link" not in owner.get(f"{path}&format=csv").headers
+        assert " as CSV</a>" not in owner.get(path).text
+
+
+def test_sums_stand_by_their_amounts_and_the_sentence_ends_before_what_is_folded() -> None:
+    value = {"AED": "-5.00", "ARS": "0.00", "EUR": "12.00", "INR": "100000000898.00", "USD": "-700.00", "XXX": "0.40"}
+    sums = environment().globals["p"].sums  # type: ignore[attr-defined]
+    shown, _, rest = str(sums(Formats(), value, end=".")).partition("<details")
+    assert re.findall("[A-Z]{3}", shown) == ["INR", "USD", "EUR"] and re.findall("[A-Z]{3}", rest) == [
+        "AED",
+        "XXX",
+        "ARS",
+    ]
+    assert "<summary>3 more currencies.</summary>" in rest and "0.40" in rest
+    assert str(sums(Formats(), {"INR": "5.00"}, end=".")).endswith("</b>.")
 
 
 # Words

@@ -79,8 +79,48 @@ def test_a_dataset_keeps_the_id_that_it_has_elsewhere(house: House, owner: Visit
     assert made.headers["location"] == "/d/412009173365082/start"
     again = owner.send("/start", {"name": "BrewBeans", "id": "412009173365082"}, page="/start")
     assert again.status_code == 400
-    assert "there is a dataset 412009173365082 already" in again.text and 'value="BrewBeans"' in again.text
+    assert "There is a dataset 412009173365082 already." in again.text and 'value="BrewBeans"' in again.text
     house.manager.registry.delete("412009173365082")
+
+
+@pytest.mark.parametrize("id", ["abc", "0", "077", "1" * 21, "7_7", "٣٤"])
+def test_an_id_that_the_pixel_does_not_take_is_refused_beside_its_field(house: House, owner: Visitor, id: str) -> None:
+    answer = owner.send("/start", {"name": "BrewBeans", "id": id}, page="/start")
+    field = answer.text.partition('<label for="id"')[2].partition("</div>")[0]
+    assert answer.status_code == 400 and id not in house.manager.registry.datasets()
+    assert "An id is 1 to 20 digits, the first of them not 0: the pixel takes no other" in field
+    assert 'aria-invalid="true"' in field and 'value="BrewBeans"' in answer.text
+
+
+@pytest.mark.parametrize("name", ["", "x" * 201, "a\x07b"])
+def test_a_name_that_will_not_do_is_told_beside_its_field(owner: Visitor, name: str) -> None:
+    answer = owner.send("/start", {"name": name}, page="/start")
+    field = answer.text.partition('<label for="name"')[2].partition("</div>")[0]
+    assert answer.status_code == 400 and "A dataset&#39;s name is 1 to 200 printable characters.<" in field
+
+
+def test_a_form_that_is_too_large_says_how_much_is_taken(owner: Visitor, shop: str) -> None:
+    path = f"/d/{shop}/settings"
+    answer = owner.send(path, {"section": "domains", "allowed_domains": "a.example\n" * 9000}, page=path)
+    assert answer.status_code == 413 and "Entity" not in answer.text
+    assert "larger than 64 kB, the most that is taken here. Nothing was changed." in answer.text
+
+
+def test_that_a_dataset_was_deleted_is_said_once_and_to_who_did_it(house: House, owner: Visitor) -> None:
+    house.manager.registry.create("Old <shop>", id="81")
+    away = owner.send("/d/81/delete", {"sure": "81"}, page="/d/81/settings").headers["location"]
+    other = house.visitor()
+    other.sign_in()
+    told = "<bdi>Old &lt;shop&gt;</bdi></b> was deleted"
+    assert [told in visitor.get(away).text for visitor in (other, owner, owner)] == [False, True, False]
+
+
+def test_start_says_that_the_pixel_takes_no_id_of_letters(house: House, owner: Visitor, shop: str) -> None:
+    house.manager.registry.create("Old", id="old-shop")
+    told = owner.get("/d/old-shop/start").text
+    assert "it would send nothing for <code>old-shop</code>" in told
+    assert "send nothing" not in owner.get(f"/d/{shop}/start").text
+    house.manager.registry.delete("old-shop")
 
 
 def test_the_lines_have_the_real_id_and_the_host_that_the_visitor_uses(owner: Visitor, shop: str) -> None:
@@ -195,7 +235,7 @@ def test_each_form_saves_by_itself(
     ("section", "fields", "bad", "words"),
     [
         ("general", {"name": "Shop", "country": "Narnia"}, "country", "wanted the two letters"),
-        ("general", {"name": "", "country": ""}, "name", "a dataset&#39;s name is 1 to 200"),
+        ("general", {"name": "", "country": ""}, "name", "A dataset&#39;s name is 1 to 200 printable characters."),
         ("domains", {"allowed_domains": "a.example\nno domain at all/"}, "allowed_domains", "would never match"),
         ("domains", {"allowed_origins": "shop"}, "allowed_origins", "wanted an origin"),
     ],
@@ -243,7 +283,7 @@ def test_a_dataset_is_deleted_by_typing_its_id(house: House, owner: Visitor, sho
         answer = owner.send(f"/d/{shop}/delete", {"sure": sure}, page=path)
         assert (answer.status_code, "Nothing was deleted" in answer.text) == (400, True)
     assert shop in house.manager.registry.datasets()
-    assert owner.send(f"/d/{shop}/delete", {"sure": " 7 7 "}, page=path).headers["location"] == "/"
+    assert owner.send(f"/d/{shop}/delete", {"sure": " 7 7 "}, page=path).headers["location"] == "/start"
     assert shop not in house.manager.registry.datasets()
     assert owner.get(path).status_code == 404
 

@@ -290,6 +290,17 @@ def test_a_form_that_will_not_do_mutes_nothing_and_says_why(
     assert house.manager.users.mutes.of_dataset("77") == {}
 
 
+def test_a_form_that_will_not_do_stays_open_with_its_reason(owner: Visitor, answers: Answers) -> None:
+    answers.look = answer(
+        finding("event-id-missing", "Purchase", "server"), finding("event-id-missing", "Lead", "server")
+    )
+    given = {"check": "event-id-missing", "subject": '["Lead","server"]', "reason": "Known <b>", "until": "2020-01-01"}
+    page = owner.send(f"{PATH}/mute", given, page=PATH).text
+    assert page.count('<details class="mute" open>') == 1 and page.count('value="Known &lt;b&gt;"') == 1
+    opened = page.partition('<details class="mute" open>')[2].partition("</details>")[0]
+    assert "Lead" in opened and "Known" in opened
+
+
 def test_only_an_owner_mutes_and_only_with_the_proof_of_a_page(house: House, owner: Visitor, answers: Answers) -> None:
     one = finding("page-view-only")
     answers.look = answer(one)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from truecount.manager.unseen import visible
 from truecount.manager.web import csv_answer
+from truecount.unseen import written
 
 BIDI = [chr(code) for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))]
-_ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|r)")
+_ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|r)")
 
 
 def read(*cells: object) -> list[str]:
@@ -37,6 +37,17 @@ def test_no_cell_begins_a_formula_and_none_comes_out_behind_a_mark(text: str) ->
     assert read("\u202e" + text) == ["\\u202e" + text]
 
 
+def test_blanks_of_a_text_stand_in_a_file_as_they_are() -> None:
+    assert read("a b", "Purchase ", " ORD-77", "two  words", "a\tb") == [
+        "a b",
+        "Purchase ",
+        " ORD-77",
+        "two  words",
+        "a\tb",
+    ]
+    assert read("a\xa0b", "\U000e0041") == ["a\\xa0b", "\\U000e0041"]
+
+
 def test_numbers_nothing_and_other_scripts_stay_as_they_are() -> None:
     assert read("-12.50", -5, None, True, "Büro 日本 😀 عربي שלום") == [
         "-12.50",
@@ -56,7 +67,7 @@ def test_numbers_nothing_and_other_scripts_stay_as_they_are() -> None:
 def test_whatever_a_text_holds_its_cell_is_harmless_and_still_names_it(text: str) -> None:
     [cell] = read(text)
     assert not set(BIDI) & set(cell) and cell[:1] not in set("=@\t\n\r")
-    assert cell.removeprefix("'") == visible(text).removeprefix("'")
+    assert cell.removeprefix("'") == written(text).removeprefix("'")
     if "\\" not in text:
         plain = _ESCAPE.sub(lambda found: found[0].encode().decode("unicode_escape"), cell)
         assert plain in (text, "'" + text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 from collections.abc import Iterator
@@ -93,6 +94,37 @@ def test_what_is_not_there_is_said_and_can_be_looked_for_otherwise(
     assert "<svg onload" not in answer.text
     assert 'id="x-id" name="id"' in answer.text
     assert owner.json("/d/77/find?q=x")["found"]["data"] == []
+
+
+MAIL = "Jane@Mail.example"
+STORED = hashlib.sha256(b"id\njane@mail.example").hexdigest()
+
+
+def test_an_email_address_leads_to_the_id_that_was_kept_of_it_and_is_echoed_nowhere(
+    owner: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(routes, "found_by_id", lambda store, dataset, id: asked.append(id) or [])
+    away = owner.get(f"/d/77/find?q={MAIL}").headers["location"]
+    assert away == f"/d/77/find?q={STORED}&was=email"
+    page = owner.get(away)
+    assert page.status_code == 404 and "type it into the field “E-mail address” below" in page.text
+    assert "mail.example" not in page.text.lower() and STORED not in page.text
+    twin = owner.get(f"/d/77/find?q={MAIL}&format=json")
+    assert "mail.example" not in twin.text.lower() and asked == [STORED, STORED]
+    holding(monkeypatch, ("Lead", "id"))
+    assert owner.get(away).headers["location"] == f"/d/77/explain?event=Lead&id={STORED}"
+
+
+def test_what_the_page_hashed_is_looked_for_as_an_id_and_then_as_a_person(
+    owner: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    em = hashlib.sha256(b"jane@mail.example").hexdigest()
+    holding(monkeypatch)
+    path = f"/d/77/find?q={STORED}&em={em}"
+    assert owner.get(path).headers["location"] == f"/d/77/explain?event=Purchase&em={em}"
+    holding(monkeypatch, ("Lead", "id"))
+    assert owner.get(path).headers["location"] == f"/d/77/explain?event=Lead&id={STORED}"
 
 
 def test_nothing_typed_is_the_search(owner: Visitor) -> None:

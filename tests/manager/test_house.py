@@ -25,12 +25,14 @@ from truecount.manager import boxes, openapi, static_files
 from truecount.manager.app import check_everyone_said_who, end_streams
 from truecount.manager.boxes import Box, ask
 from truecount.manager.canary import FULL, Canary
+from truecount.manager.faults import Fault
 from truecount.manager.pages import Frame, environment, frame_of
 from truecount.manager.shared import Asked
-from truecount.manager.unseen import visible
+from truecount.manager.views.explain import unknown
 from truecount.manager.who import Who
 from truecount.store.client import Store
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreDown
+from truecount.unseen import visible
 
 PACKAGE = Path(static_files.__file__).parent
 HOUSE: dict[tuple[str, str], Who] = {
@@ -241,7 +243,7 @@ def test_a_dataset_that_is_made_again_is_not_that_of_who_saw_the_first(house: Ho
     house.manager.registry.create("Gone", id="79")
     visitor = house.add("gone@mail.example", datasets=["79"])
     assert visitor.get("/d/79/start").status_code == 200
-    assert owner.send("/d/79/delete", {"sure": "79"}, page="/start").headers["location"] == "/"
+    assert owner.send("/d/79/delete", {"sure": "79"}, page="/start").headers["location"] == "/start"
     house.manager.registry.create("Again", id="79")
     assert visitor.get("/d/79/start").status_code == 404
     house.manager.registry.delete("79")
@@ -378,7 +380,7 @@ def test_a_page_and_its_twin_say_the_same(owner: Visitor, path: str) -> None:
 
 def test_an_unknown_format_is_refused_in_words(owner: Visitor) -> None:
     answer = owner.get("/d/77/start?format=xml")
-    assert answer.status_code == 400 and "format: Invalid enum value" in answer.text
+    assert answer.status_code == 400 and "format = &#39;xml&#39;: wanted one of html, json" in answer.text
 
 
 @pytest.mark.parametrize(("path", "status"), [("/d/77/start", 401), ("/nothing", 404), ("/sign-in?format=xml", 400)])
@@ -447,8 +449,8 @@ def test_what_is_given_comes_back_as_text(house: House, owner: Visitor, word: st
     answer = house.visitor(f"198.51.100.{len(word) % 250}").sign_in(word, "x")
     assert Tags(answer.text).tags == plain and len(answer.content) < 20_000
     new = owner.send("/start", {"name": f"{word}\n", "id": word}, page="/start")
-    kept = Tags(owner.send("/start", {"name": "", "id": ""}, page="/start").text).tags
-    assert (new.status_code, Tags(new.text).tags) == (400, kept)
+    plain = [owner.send("/start", {"name": name, "id": "."}, page="/start").text for name in ("", "Shop")]
+    assert new.status_code == 400 and Tags(new.text).tags in [Tags(text).tags for text in plain]
     wrong = owner.send("/d/77/settings", {"section": "general", "name": "Shop", "country": word}, page="/start")
     outside = re.sub(r'value="[^"]*"', "", wrong.text)  # in its own field a person sees what was typed
     assert wrong.status_code == 400 and "\u202e" not in outside and "<script>alert" not in wrong.text
@@ -456,9 +458,60 @@ def test_what_is_given_comes_back_as_text(house: House, owner: Visitor, word: st
     assert missing.status_code == 404 and "\u202e" not in missing.text and "<script>alert" not in missing.text
 
 
+UNSEEN = (
+    0xA0, 0x34F, 0x115F, 0x1160, 0x17B4, 0x180B, 0x180E, 0x2003, 0x202F, 0x2800, 0x3164, 0xFE00, 0xFE0E, 0xFFA0,
+    0xE0001, 0xE0041, 0xE007F, 0xE0100,
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("text", ["\u202egnp", "a\u2066b\u2069", "\x1b[31m", "a\u200bb", "\ufeffx"])
 def test_what_turns_or_hides_other_text_is_written_out(text: str) -> None:
     assert visible(text).isascii() and visible("Büro 日本 😀 عربي") == "Büro 日本 😀 عربي"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Purchase ", "Purchase␠"),
+        ("  ORD-77", "␠␠ORD-77"),
+        ("two  words and more", "two␠␠words and more"),
+        ("\tORD-77\n", "\\tORD-77\\n"),
+        ("a\tb", "a\\tb"),
+        ("a\u3000", "a\\u3000"),
+        (" ", "␠"),
+        *((f"a{chr(code)}b", f"a{chr(code).encode('unicode_escape').decode()}b") for code in UNSEEN),
+        ("a\ufe0fb", "a\\ufe0fb"),
+        ("❤️ ☀️ 1️⃣", "❤️ ☀️ 1️⃣"),
+        ("one word\nand the next", "one word\nand the next"),
+    ],
+)
+def test_what_differs_looks_different(text: str, shown: str) -> None:
+    assert visible(text) == shown
+    assert visible(shown) == shown, "what is visible stays"
+
+
+def test_explain_says_which_blanks_an_unknown_id_has() -> None:
+    assert unknown("Purchase ", "event_id", "ORD-77 ").startswith("No Purchase␠ here has the event id “ORD-77␠”. Ids")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/d/77/event", "name: wanted, and the address has none"),
+        ("/d/77/start?format=csv", "format = 'csv': wanted one of html, json"),
+        ("/d/77/event?name=x&table=y", "table = 'y': wanted one of bars, duplicates"),
+        ("/d/77/diagnostics?state=x", "state = 'x': wanted one of open, solved, muted"),
+    ],
+)
+def test_a_parameter_that_cannot_be_read_is_named_with_what_would_do(owner: Visitor, path: str, words: str) -> None:
+    answer = owner.get(path, accept="*/*")
+    assert (answer.status_code, words in answer.text) == (400, True), answer.text
+
+
+def test_a_command_in_an_error_is_drawn_as_code() -> None:
+    names = {"fault": Fault("It is full: `truecount doctor` tells."), "title": "x", "more": "", "code": 507}
+    text = environment().get_template("fault.j2").render(names)
+    assert "It is full: <code>truecount doctor</code> tells." in text
 
 
 @pytest.mark.parametrize("host", ["evil.example", 'x"><script>', "[::1]:8000", ""])

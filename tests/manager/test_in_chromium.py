@@ -226,11 +226,11 @@ def test_a_theme_that_is_chosen_is_there_before_any_script_runs(screen: Screen, 
     page = screen.page
     first_run(page, system)
     for theme in ("light", "dark"):
-        page.click("[data-theme-next]")
+        page.click(".side-foot [data-theme-next]")
         assert page.get_attribute("html", "data-theme") == theme
     body = screen.context.request.get("/start").text()
     assert 'data-theme="dark"' in body
-    page.click("[data-theme-next]")
+    page.click(".side-foot [data-theme-next]")
     page.reload()
     assert page.get_attribute("html", "data-theme") is None
 

@@ -43,6 +43,7 @@ def test_many_currencies_and_names_overflow_no_page(browser: Browser, system: Sy
     assert page.inner_text(".answer .rest summary") == "17 more currencies"
     assert not page.is_visible(".answer .rest a")
     assert page.locator("[data-sortable] tbody tr").count() == 100
+    assert page.locator("#ev option").count() == 100
     assert "All 901 as CSV" in page.inner_text("#live")
     shown(page, "many-overview")
     page.set_viewport_size({"width": 320, "height": 900})

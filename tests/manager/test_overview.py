@@ -137,7 +137,9 @@ def test_names_of_strangers_change_nothing(owner: Visitor, told: list[Copy]) -> 
     page = owner.get("/d/77?since=7d").text
     assert "<script>alert" not in page
     assert "{{7*7}}" in page
-    assert "\u202e" not in page
+    assert "\u202e" not in re.sub(r'value="[^"]*"', "", page), "but in what the form sends, which is the very name"
+    assert '<option value="\u202egnp.exe">\\u202egnp.exe</option>' in page
+    assert "1 action in this period." in owner.get("/d/77?since=7d&event=%E2%80%AEgnp.exe").text
     assert owner.get("/d/77").status_code == 200
     for name in HOSTILE:
         assert owner.client.get("/d/77", params={"event": name}).status_code == 200

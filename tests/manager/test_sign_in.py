@@ -322,6 +322,38 @@ def test_after_signing_in_one_is_where_one_wanted_to_be(house: House) -> None:
     assert house.visitor().sign_in(next="//evil.example").headers["location"] == "/"
 
 
+@pytest.mark.parametrize(
+    ("headers", "back"),
+    [
+        ({"referer": "http://count.example/d/77/settings?saved=general"}, "/d/77/settings?saved=general"),
+        ({"referer": "http://count.example/d/77/delete"}, "/d/77/settings"),
+        ({"referer": "http://count.example/d/77/test/try"}, "/d/77/test"),
+        ({"referer": "http://evil.example/d/77/settings"}, ""),
+        ({"referer": "http://count.example//evil.example"}, ""),
+        ({"referer": "http://[x"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_form_that_was_sent_when_the_session_was_over_is_told_to_be_lost(
+    house: House, headers: dict[str, str], back: str
+) -> None:
+    visitor = house.make_owner()
+    proof = visitor.proof("/start")
+    house.clock.s += IDLE_S + 1
+    answer = visitor.send("/d/77/settings", {"section": "general"}, csrf=proof, **headers)
+    assert answer.status_code == 303
+    page = visitor.get(answer.headers["location"]).text
+    assert "Your session is over, and nothing was saved. Sign in to go on" in page
+    assert f'name="next" value="{back or "/"}"' in page
+    assert visitor.sign_in(next=back).headers["location"] == (back or "/")
+
+
+def test_a_form_of_a_part_whose_session_is_over_is_told_to_be_lost_too(house: House) -> None:
+    here = {"hx_request": "true", "hx_current_url": "http://count.example/d/77/test?code=A"}
+    answer = house.visitor().send("/d/77/test/try", {"payload": "{}"}, csrf="x", **here)
+    assert answer.headers["hx-redirect"] == "/sign-in?lost=form&next=%2Fd%2F77%2Ftest%3Fcode%3DA"
+
+
 # Forms that are not ours
 
 

@@ -574,15 +574,19 @@ def test_a_payload_that_is_tried_out_is_judged_as_the_door_would_and_stored_nowh
 @pytest.mark.parametrize(
     ("payload", "words"),
     [
-        ("", "it is not JSON"),
+        ("", "The box is empty"),
+        (" \n", "The box is empty"),
+        ('{"event_name": NaN}', "it is not JSON"),
+        ('{"event_name": "Purchase", "event_id": "\\ud800"}', "user_data"),
         ("{", "it is not JSON"),
         ("[]", "The parameter data is required"),
         ('{"data": []}', "The parameter data is required"),
         ('{"event_name": "Purchase"}', "user_data"),
-        ("[" + ",".join(["{}"] * 21) + "]", "more than 20 events"),
+        ("[" + ",".join(["{}"] * 21) + "]", "event_name"),
+        ("[" + ",".join(["{}"] * 1001) + "]", "1000"),
         ("[" * 5000, ""),
         ('{"data": [{"event_name": "x", "user_data": {"em": 5.5}}]}', ""),
-        ("x" * 50_000, "longer than"),
+        ("x" * 2_000_001, "longer than 2,000,000 characters"),
         ("</textarea><script>alert(1)</script>", "it is not JSON"),
     ],
 )
@@ -592,8 +596,21 @@ def test_what_would_be_refused_says_why(payload: str, words: str) -> None:
     assert found.refusal.advice or not found.refusal.code
 
 
+def test_a_request_of_a_thousand_events_is_tried_and_the_first_are_shown(owner: Visitor) -> None:
+    import time
+
+    event = EVENT % int(time.time())
+    answer = owner.send("/d/77/test/try", {"payload": "[" + ",".join([event] * 1000) + "]"}, page="/start")
+    assert answer.status_code == 200 and "1,000 events would be kept. The first 20 are shown." in answer.text
+    one = owner.send("/d/77/test/try?format=json", {"payload": event}, page="/start").json()
+    many = owner.send("/d/77/test/try?format=json", {"payload": f"[{event},{event}]"}, page="/start").json()
+    assert (one["kept"], many["kept"], many["warnings"]) == (1, 2, 2 * one["warnings"]) and one["warnings"]
+
+
 def test_a_payload_that_is_too_large_or_hostile_costs_nothing(owner: Visitor) -> None:
-    assert owner.send("/d/77/test/try", {"payload": "x" * 70_000}, page="/start").status_code == 413
+    large = owner.send("/d/77/test/try", {"payload": "x" * 4_000_000}, page="/start", accept="*/*")
+    assert (large.status_code, large.headers["content-type"]) == (413, "text/plain; charset=utf-8")
+    assert "larger than 3,906 kB" in large.text and "Send less" in large.text
     page = owner.send("/d/77/test/try", {"payload": "</textarea><script>alert(1)</script>"}, page="/start")
     assert page.status_code == 200 and "<script>alert" not in page.text
 

@@ -287,6 +287,12 @@ NEAREST: dict[str, tuple[list[Copy], dict[str, str], list[str], list[str]]] = {
         ["event_id"],
         ["event_name", "marks"],
     ),
+    "ids differ by blanks": (
+        [sale("d", "browser", "\tORD-77"), sale("d", "server", "ORD-77 ", 1)],
+        {"event_id": "ORD-77 "},
+        ["event_id"],
+        ["event_id"],
+    ),
     "another took it": (
         [sale("d", "browser", "", fbp="f"), sale("d", "server", "b", 1, fbp="f"), sale("d", "server", "a", 2, fbp="f")],
         {"event_id": "a"},

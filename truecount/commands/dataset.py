@@ -10,6 +10,7 @@ from truecount.cli import WrongUse
 from truecount.commands.flags import Parser
 from truecount.commands.output import say, write_csv, write_json, write_table
 from truecount.commands.reach import books
+from truecount.datasets import PIXEL_ID, PIXEL_ID_WORDS
 
 ABOUT: Final = """\
 Datasets, each one stream of measurement with an id (the pixel id) and access tokens.
@@ -36,7 +37,12 @@ def run(arguments: Sequence[str]) -> int:
 def create(arguments: Sequence[str]) -> int:
     parser = Parser("dataset create", "Make a dataset. Its access token is shown this once, and stored hashed.")
     parser.add_argument("name", metavar="NAME", help="what people call it")
-    parser.flag("--id", metavar="ID", help="its id: 1 to 64 letters, digits, - and _ (default: 16 random digits)")
+    parser.flag(
+        "--id",
+        metavar="ID",
+        help=f"its id: {PIXEL_ID_WORDS} (default: 16 digits); the pixel takes no other, servers may send to 1 to 64 "
+        "letters, digits, - and _",
+    )
     parser.flag(
         "--token",
         metavar="T",
@@ -54,6 +60,8 @@ def create(arguments: Sequence[str]) -> int:
         made = json.loads(answer)
         write_table(["dataset", "name", "token"], [[made["id"], made["name"], made["token"]]], empty="")
         say("Keep the token: it is stored hashed, and can't be shown again.")
+    if given.id and not PIXEL_ID(given.id):
+        say(f"No page can send to it: the pixel takes ids of {PIXEL_ID_WORDS}. Servers can.")
     return 0
 
 

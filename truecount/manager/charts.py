@@ -19,6 +19,8 @@ LABELS: Final = 8
 """Labels under a chart at most."""
 LAST_LABEL: Final = 95.0
 """Percent of the width behind which no label begins: it would run over the edge."""
+LAST_ON_PHONE: Final = 76.0
+"""The same on a phone, where a label takes up to a quarter of the width; and every second one has room there."""
 
 
 @dataclass
@@ -62,8 +64,8 @@ class Chart:
     top: int
     grid: list[tuple[int, str]]
     """Number and y of each line; the axis first."""
-    labels: list[tuple[str, str]]
-    """x and text."""
+    labels: list[tuple[str, str, bool]]
+    """x, text, and whether there is room for it on a phone."""
     step: str
     """What one bar is, in words: "3 hours a bar"."""
     height: int = HEIGHT
@@ -173,7 +175,7 @@ def span_label(formats: Formats, since_ms: int, end_ms: int, step_s: int) -> str
     return f"{day} to {final.day} {final:%b}"
 
 
-def _labels(edges: Sequence[int], formats: Formats, width: float) -> list[tuple[str, str]]:
+def _labels(edges: Sequence[int], formats: Formats, width: float) -> list[tuple[str, str, bool]]:
     """At most LABELS, at beginnings of bars; days where there is more than one, else hours."""
     moments = [formats.local(time_of_ms(edge)) for edge in edges[:-1]]
     days = [at for at, moment in enumerate(moments) if at == 0 or moment.date() != moments[at - 1].date()]
@@ -182,12 +184,13 @@ def _labels(edges: Sequence[int], formats: Formats, width: float) -> list[tuple[
     if by_day and moments[0].time() != datetime.min.time() and len(places) > 2:
         places = places[1:]
     every = -(-len(places) // LABELS)
-    texts = []
+    texts: list[tuple[str, str, bool]] = []
     for at in places[::every]:
         if at * width > LAST_LABEL:
             break
         moment = moments[at]
         clock = moment.strftime("%H:%M" if edges[1] - edges[0] >= 60_000 else "%H:%M:%S")
         text = (f"{moment.day} {moment:%b}" if every > 1 else f"{moment:%a} {moment.day}") if by_day else clock
-        texts.append((f"{at * width + 0.3:.3f}", text))
+        fits_phone = len(texts) % 2 == 0 and at * width <= LAST_ON_PHONE
+        texts.append((f"{at * width + 0.3:.3f}", text, fits_phone))
     return texts

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from collections.abc import Iterator
+from typing import Any, Final, Literal, get_args, get_origin
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 from litestar import Response
@@ -21,6 +22,7 @@ from truecount.manager.users.links import LinkGone
 from truecount.manager.web import (
     accepts_json,
     by_token,
+    host_of,
     json_answer,
     path_and_query,
     safe_next,
@@ -33,10 +35,21 @@ from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreError
 
 GRAPH_PATH: Final = re.compile(r"/v\d+\.\d+(/|$)").match
 COMMANDS_PATH: Final = re.compile(r"/api/.").match
+MISSING: Final = re.compile(r"Missing required query parameter '(\w+)'").match
+NO_CHOICE: Final = re.compile(r"Invalid enum value ('.*')", re.DOTALL).fullmatch
 OLD_FORM: Final = (
     "This form was open for too long, or it was sent from another page. Nothing was changed. Go back, reload the page "
     "and send it again."
 )
+
+
+PAGES_OF_FORMS: Final = (
+    ("/test/try", "/test"),
+    ("/diagnostics/mute", "/diagnostics"),
+    ("/diagnostics/unmute", "/diagnostics"),
+    ("/delete", "/settings"),
+)
+"""Addresses that answer a form with a page, and are none to go back to: that page's own."""
 
 
 class Fault(msgspec.Struct):
@@ -49,6 +62,10 @@ def words(request: Asked, error: Exception) -> Response[Any]:
     """The answer for an exception of a route. It tells nothing of what was asked, nor of what others have."""
     path: str = request.scope["path"]  # the whole URL cannot be made of every header Host
     status, text = status_of(error)
+    if isinstance(error, ValidationException):
+        text = _what_is_wrong(error, request.scope.get("route_handler"))
+    if status == 413:
+        text = _too_large(request)
     if isinstance(error, TokenRefused):
         return json_answer(Fault(text), status, {"WWW-Authenticate": 'Bearer realm="Truecount"'})
     if GRAPH_PATH(path):
@@ -119,6 +136,15 @@ def status_of(error: Exception) -> tuple[int, str]:
             return 500, f"this should not happen ({type(error).__name__}); please report it"
 
 
+def _too_large(request: Asked) -> str:
+    """What is said of a body that is larger than its route takes, and what is to be done."""
+    limit = getattr(request.scope.get("route_handler"), "request_max_body_size", None)
+    most = f"{limit // 1024:,} kB, the most" if isinstance(limit, int) else "what"
+    return (
+        f"What was sent is larger than {most} that is taken here. Nothing was changed. Send less: a shorter list, say."
+    )
+
+
 def _asks_json(request: Asked) -> bool:
     try:
         return wants_json(request)
@@ -126,24 +152,64 @@ def _asks_json(request: Asked) -> bool:
         return by_token(request) or accepts_json(request)
 
 
-def _what_is_wrong(error: ValidationException) -> str:
-    """Which parameters of a request cannot be read, and why."""
+def _what_is_wrong(error: ValidationException, handler: Any = None) -> str:
+    """Which parameters of a request cannot be read, and why; what would do, where the route's handler names it."""
     found: Any = error.extra
     if not isinstance(found, list):
-        return "the request cannot be read"
-    return "; ".join(f"{one.get('key', 'request')}: {one.get('message', 'cannot be read')}" for one in found)
+        missing = MISSING(error.detail)
+        return f"{missing[1]}: wanted, and the address has none" if missing else "the request cannot be read"
+    return "; ".join(_of_parameter(one, handler) for one in found)
+
+
+def _of_parameter(one: dict[str, Any], handler: Any) -> str:
+    key, text = str(one.get("key", "request")), str(one.get("message", "cannot be read"))
+    given = NO_CHOICE(text)
+    known = handler.parsed_fn_signature.parameters.get(key) if given and handler else None
+    choices = list(_choices(known.annotation)) if known else []
+    name = getattr(known.kwarg_definition, "name", None) or key if known else key  # as an address calls it
+    return f"{name} = {given[1][:40]}: wanted one of {', '.join(choices)}" if given and choices else f"{key}: {text}"
+
+
+def _choices(annotation: Any) -> Iterator[str]:
+    """The words of the Literals in an annotation."""
+    if get_origin(annotation) is Literal:
+        yield from map(str, get_args(annotation))
+    else:
+        for part in get_args(annotation):
+            yield from _choices(part)
 
 
 def _to_sign_in(request: Asked) -> Response[bytes]:
-    """To the sign-in page, and back from there to a page; what a form would have changed is not done later."""
-    target = "/sign-in"
+    """To the sign-in page, and back from there to a page. What a form would have changed is not done later: the page
+    says that it is lost, and leads back to the one that the form was on.
+    """
     is_part = "hx-request" in request.headers
-    back = _path_in(request.headers.get("hx-current-url", "")) if is_part else path_and_query(request)
-    if request.scope["method"] in SAFE and back != "/":
-        target += f"?next={quote(back, safe='')}"
+    is_form = request.scope["method"] not in SAFE
+    if is_part:
+        back = _path_in(request.headers.get("hx-current-url", ""))
+    elif is_form:
+        back = _page_of_form(request)
+    else:
+        back = path_and_query(request)
+    query = {"lost": "form"} if is_form else {}
+    if back != "/":
+        query["next"] = back
+    target = "/sign-in" + (f"?{urlencode(query, quote_via=quote, safe='')}" if query else "")
     if is_part:  # htmx would put the sign-in page into the middle of the other one
         return Response(b"", status_code=401, headers={"HX-Redirect": target})
     return see_other(target)
+
+
+def _page_of_form(request: Asked) -> str:
+    """The page that a form was sent from, "/" where the browser does not say, or it is none of ours."""
+    referer = request.headers.get("referer", "")
+    path = _path_in(referer)
+    if path == "/" or urlsplit(referer).netloc.lower() != host_of(request).lower():
+        return "/"
+    for ending, page in PAGES_OF_FORMS:
+        if path.partition("?")[0].endswith(ending):
+            return path.partition("?")[0].removesuffix(ending) + page
+    return path
 
 
 def _path_in(url: str) -> str:

@@ -7,6 +7,7 @@ this: exact decimal texts and UTC.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
 from functools import lru_cache
@@ -81,7 +82,8 @@ class Formats:
     def money(self, amount: str | None, currency: str | None, *, whole: bool = False, alone: bool = True) -> str:
         """An amount with its symbol where a page has one currency (`alone`), else with its code behind it.
 
-        `whole` leaves out minor units, for sums: where there are any they are rounded to the nearest.
+        `whole` leaves out minor units, for sums: where there are any they are rounded to the nearest; but an amount
+        below one keeps them, since 0 would be wrong.
         """
         if amount is None:
             return "none"
@@ -91,7 +93,11 @@ class Formats:
             return amount
         if not currency:
             return format_decimal(value, locale=self.locale)
-        digits = 0 if whole else max(get_currency_precision(currency), -int(value.as_tuple().exponent))
+        digits = (
+            0
+            if whole and not 0 < abs(value) < 1
+            else max(get_currency_precision(currency), -int(value.as_tuple().exponent))
+        )
         fraction = "." + "0" * digits if digits else ""
         with localcontext(prec=60):
             value = value.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN)
@@ -100,6 +106,15 @@ class Formats:
                 return format_currency(value, currency, pattern, locale=self.locale, currency_digits=False)
             pattern = _FRACTION.sub(fraction, self.locale.decimal_formats[None].pattern, 1)
             return f"{format_decimal(value, pattern, locale=self.locale)}\u00a0{currency}"
+
+    @staticmethod
+    def by_amount(value: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Sums by currency, the largest amount first, whatever its sign.
+
+        Amounts of different currencies do not compare, and no rates are known here. It is good enough for an order:
+        what a shop mostly sells in stands before what came once or by mistake, and small sums hide no large one.
+        """
+        return sorted(value.items(), key=lambda one: (-abs(Decimal(one[1])), one[0]))
 
     def local(self, iso: str) -> datetime:
         """A time of an answer (ISO 8601 UTC) in the dataset's zone."""

@@ -24,11 +24,11 @@ from truecount.manager.links import explain_path, test_path
 from truecount.manager.nav import Entry, dataset_path, entries, same_page
 from truecount.manager.remarks import MARKS
 from truecount.manager.shared import Connection, manager_of
-from truecount.manager.unseen import visible
 from truecount.manager.users.accounts import User
 from truecount.manager.web import host_of, json_answer, wants_json
 from truecount.manager.who import Visitor, set_cookie, visitor_of
 from truecount.manager.words import RULE_NAMES
+from truecount.unseen import visible
 
 HTML: Final = "text/html"
 HEADERS: Final = {"Vary": "Accept, Accept-Encoding, Cookie", "Cache-Control": "no-store"}

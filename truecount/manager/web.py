@@ -16,7 +16,7 @@ from truecount.collect.relay import HOST
 from truecount.manager.answers import encode
 from truecount.manager.serving import serve_state
 from truecount.manager.shared import Asked, Connection, manager_of
-from truecount.manager.unseen import visible
+from truecount.unseen import written
 
 FORMATS: Final = ("html", "json")
 _FORMULA: Final = frozenset("=+-@\t\r\n＝＋－＠")
@@ -77,7 +77,7 @@ def _cell(value: object) -> object:
         return ""
     if not isinstance(value, str):
         return value
-    text = visible(value)
+    text = written(value)
     return "'" + text if text[:1] in _FORMULA and not _NUMBER(text) else text
 
 

@@ -171,6 +171,11 @@ def noted(note: str) -> str:
     return _NOTES.get(note, note)
 
 
+def sentence(text: str) -> str:
+    """Words of an error as a sentence that stands alone: with a capital, and a full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
+
+
 def things(event_name: str, n: int) -> str:
     """What actions of this name are called: "sale" for Purchase, "action" for all others."""
     return ("sale" if event_name == "Purchase" else "action") + ("" if n == 1 else "s")

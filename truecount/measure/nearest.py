@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from truecount.unseen import visible
 from truecount.vocabulary import DEDUP_WINDOW_S, OFFLINE_WINDOW_S
 
 from .forms import time_of_ms, time_of_us
@@ -82,7 +83,7 @@ def _reasons(
     kind = int(members[0]["class"])
     is_browser = str(members[0]["source"]) in ("browser", "app")
     if other.event_name != event_name:
-        reasons.append(("event_name", f"it is named {other.event_name}"))
+        reasons.append(("event_name", f"it is named {visible(other.event_name)}"))
     if other.left_out:
         reasons.append(("marks", "it carries a mark that this dataset leaves out"))
     if other.kind != kind:

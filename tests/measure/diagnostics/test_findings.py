@@ -14,7 +14,7 @@ from tests.resolve.reference import Row
 from truecount.measure.diagnostics import findings as module
 from truecount.measure.diagnostics.findings import Finding, State, findings
 from truecount.measure.diagnostics.registry import checks
-from truecount.measure.diagnostics.sentences import some, span
+from truecount.measure.diagnostics.sentences import facts_of, sentence, some, span
 from truecount.resolve.scratch import PREFIX
 from truecount.store.client import Statement, Store
 from truecount.store.errors import QueryFailed, QueryTooHeavy, StoreDown
@@ -233,6 +233,22 @@ def test_what_a_sender_wrote_stands_in_sentences_as_it_is(clean: Store) -> None:
     stream.load(clean)
     (finding,) = stream.diagnosis(clean, DAY, names=["name-almost-standard"]).findings
     assert finding.title == "1 of 2 copies meant as Contact are named {Contact}"
+
+
+def test_names_that_look_alike_look_different_in_sentences(clean: Store) -> None:
+    stream = Stream()
+    stream.hit(0, "Contact")
+    stream.hit(0, "Contact ")
+    stream.load(clean)
+    (finding,) = stream.diagnosis(clean, DAY, names=["name-almost-standard"]).findings
+    assert finding.title == "1 of 2 copies meant as Contact are named Contact␠"
+    assert finding.subject["event_name"] == "Contact ", "what a script reads is exact"
+
+
+def test_the_command_that_mends_names_the_dataset() -> None:
+    (check,) = [one for one in checks() if one.name == "test-traffic"]
+    facts = facts_of("1234567890", check, ["Purchase"], 1, 1, [])
+    assert "`truecount dataset set 1234567890 count_tests=false`" in sentence(check.words.fix, facts)
 
 
 def test_no_hash_of_a_match_key_and_no_contact_data_is_told(clean: Store) -> None:

@@ -71,7 +71,11 @@ async def actions(
         box = page.refused or page.listing
         if box and not box.is_there:
             raise HTTPException(status_code=503, detail=box.problem or "")
-        return csv_answer(f"{'refused' if page.refused else 'actions'}-{found.id}", *view.table(page))
+        answer = csv_answer(f"{'refused' if page.refused else 'actions'}-{found.id}", *view.table(page))
+        if page.listing and page.listing.data and page.listing.data.after:
+            rest = filters.address(found.id, after=page.listing.data.after) + "&format=csv"
+            answer.headers["Link"] = f'<{rest}>; rel="next"'
+        return answer
     return await show_soon(
         request,
         "actions.j2",
@@ -88,6 +92,7 @@ async def actions(
         link=lambda **changes: filters.address(found.id, **changes),
         explain=lambda event, id, at: explain_path(found.id, event, id, at),
         fields=msgspec.structs.asdict(filters),
+        csv_rows=view.CSV_ROWS,
     )
 
 

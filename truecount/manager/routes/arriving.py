@@ -23,12 +23,14 @@ from truecount.manager.soon import Made, show_soon
 from truecount.manager.views import arriving as view
 from truecount.manager.views import dry_run
 from truecount.manager.web import gives
-from truecount.manager.who import LARGEST_FORM, Who, form_of
+from truecount.manager.who import Who, form_of
 from truecount.measure.arrivals import offset_of
 from truecount.measure.listing import Door
 from truecount.store.errors import StoreError
 
 LONGEST_FILTER: Final = 1000
+LARGEST_TRIED: Final = 2 * dry_run.LARGEST
+"""Bytes of the form that tries a payload: what is no letter or digit takes three in a form."""
 FULL: Final = (
     "So many people look at test events that this server shows no more live views at the moment. Close one, or reload "
     "this page now and then: it shows the newest events each time."
@@ -77,7 +79,7 @@ async def arriving(
     "/d/{dataset:str}/test/try",
     who=Who.USER,
     status_code=200,
-    request_max_body_size=LARGEST_FORM,
+    request_max_body_size=LARGEST_TRIED,
     responses=gives(dry_run.Tried, "What would be kept, or why it would be refused."),
 )
 async def try_payload(request: Asked, dataset: FromPath[str]) -> Response[Any]:

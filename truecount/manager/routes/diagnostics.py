@@ -12,12 +12,14 @@ from litestar.params import FromPath, QueryParameter
 from truecount.manager.boxes import LIMIT_S, box_of
 from truecount.manager.kept import identity
 from truecount.manager.links import explain_path
+from truecount.manager.mutes import LONGEST_REASON
 from truecount.manager.nav import dataset_path
 from truecount.manager.pages import show
 from truecount.manager.shared import Asked, Format, manager_of
 from truecount.manager.views import diagnostics as view
 from truecount.manager.web import gives, see_other, wants_json
 from truecount.manager.who import LARGEST_FORM, Who, form_of, user_of
+from truecount.measure.diagnostics.findings import About
 
 _VIEW: Final = gives(view.DiagnosticsView, "The findings of the last look that are in this state.")
 
@@ -48,6 +50,7 @@ async def mute(request: Asked, dataset: FromPath[str]) -> Response[Any]:
     manager = manager_of(request)
     form = await form_of(request)
     user = user_of(request)
+    about: About | None = None
     try:
         about = view.read_about(form.get("check", ""), form.get("subject", ""))
         reason = view.read_reason(form.get("reason", ""))
@@ -56,7 +59,7 @@ async def mute(request: Asked, dataset: FromPath[str]) -> Response[Any]:
             lambda: manager.users.mutes.mute(dataset, about, by=user.email, reason=reason, until_us=until_us)
         )
     except ValueError as error:
-        return await _show(request, dataset, "open", f"Nothing was muted. {error}.")
+        return await _show(request, dataset, "open", f"Nothing was muted. {error}.", about, form.get("reason", ""))
     return await _done(request, dataset, "open")
 
 
@@ -85,7 +88,15 @@ async def _done(request: Asked, dataset: str, state: view.Shown) -> Response[Any
     return see_other(dataset_path(dataset, "/diagnostics?" + urlencode({"state": state})))
 
 
-async def _show(request: Asked, dataset: str, state: view.Shown, problem: str | None = None) -> Response[Any]:
+async def _show(
+    request: Asked,
+    dataset: str,
+    state: view.Shown,
+    problem: str | None = None,
+    about: About | None = None,
+    reason: str = "",
+) -> Response[Any]:
+    """The page. The form of `about`, which will not do, stays open with the reason that was typed."""
     manager = manager_of(request)
     found = manager.dataset(dataset)
     looked = await manager.looks.get(dataset, lambda: view.look(manager, found), LIMIT_S, box_of, identity(found))
@@ -101,6 +112,8 @@ async def _show(request: Asked, dataset: str, state: view.Shown, problem: str | 
         dataset=dataset,
         status=status,
         explain=partial(explain_path, dataset),
+        typed=[about[0], *about[1]] if about else [],
+        reason=reason[:LONGEST_REASON],
     )
 
 

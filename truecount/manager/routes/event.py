@@ -19,11 +19,11 @@ from truecount.manager.ranges import PRESETS, period_of
 from truecount.manager.routes.overview import Links, chart_of
 from truecount.manager.shared import Asked, TableFormat, manager_of
 from truecount.manager.soon import Made, show_soon
-from truecount.manager.unseen import visible
 from truecount.manager.views import event as view
 from truecount.manager.views.changes import marks
 from truecount.manager.web import csv_answer, gives, see_other, wants_csv
 from truecount.manager.who import Who
+from truecount.unseen import visible
 
 
 @get(

@@ -10,9 +10,11 @@ from litestar.params import FromPath, FromQuery
 
 from truecount.collect.uses import last_uses
 from truecount.datasets import Dataset
+from truecount.log.registry import RegistryError
+from truecount.manager import words
 from truecount.manager.nav import dataset_path
 from truecount.manager.pages import show
-from truecount.manager.routes.start import place_of
+from truecount.manager.routes.start import place_of, place_of_deleted
 from truecount.manager.shared import Asked, TableFormat, manager_of
 from truecount.manager.views import settings as view
 from truecount.manager.views.changes import COLUMNS, rows
@@ -67,7 +69,9 @@ async def change(request: Asked, dataset: FromPath[str]) -> Response[Any]:
     try:
         changed = await manager.change_dataset(dataset, texts, name, by=user_of(request).id)
     except ValueError as error:
-        page = await view_of(request, manager.dataset(dataset), problem=str(error))
+        # a refusal of the registry is a sentence; others begin with the name of a field, as it is written
+        problem = words.sentence(str(error)) if isinstance(error, RegistryError) else str(error)
+        page = await view_of(request, manager.dataset(dataset), problem=problem)
         given = {**form, "name": form.get("name", page.name)}
         return _show(request, page, section, given, status=400)
     if wants_json(request):
@@ -92,7 +96,10 @@ async def delete(request: Asked, dataset: FromPath[str]) -> Response[Any]:
         page = await view_of(request, found, problem=problem)
         return _show(request, page, status=400)
     gone = await manager.delete_dataset(dataset, user_of(request).id)
-    return json_answer(Deleted(gone.id, gone.name)) if wants_json(request) else see_other("/")
+    if wants_json(request):
+        return json_answer(Deleted(gone.id, gone.name))
+    manager.once.keep(place_of_deleted(request), gone.name)
+    return see_other("/start")
 
 
 async def view_of(request: Asked, dataset: Dataset, **more: str | None) -> view.SettingsView:

@@ -21,6 +21,8 @@ class SignInView(msgspec.Struct):
 
     email: str = ""
     next: str = "/"
+    is_form_lost: bool = False
+    """A form was sent when the session was over: nothing of it was saved."""
     problem: str | None = None
     wait_s: int = 0
     """Seconds until this account or address may try again."""
@@ -34,12 +36,19 @@ class SignedIn(msgspec.Struct):
 
 
 @get("/sign-in", who=Who.ANYONE, responses=gives(SignInView, "What the form needs."))
-async def ask_password(request: Asked, next: FromQuery[str | None] = None, format: Format = None) -> Response[Any]:
-    """The form for e-mail and password."""
+async def ask_password(
+    request: Asked,
+    next: FromQuery[str | None] = None,
+    lost: FromQuery[str | None] = None,
+    format: Format = None,
+) -> Response[Any]:
+    """The form for e-mail and password. `lost=form`: it stands in for the answer to another form."""
     if visitor_of(request).user is not None and not wants_json(request):
         return see_other(safe_next(next))
     manager = manager_of(request)
-    view = SignInView(next=safe_next(next), has_users=not manager.users.accounts.is_empty())
+    view = SignInView(
+        next=safe_next(next), is_form_lost=lost == "form", has_users=not manager.users.accounts.is_empty()
+    )
     return show(request, "sign_in.j2", view)
 
 

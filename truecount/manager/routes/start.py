@@ -8,9 +8,10 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath, FromQuery
 
-from truecount.datasets import Dataset
+from truecount.datasets import PIXEL_ID, PIXEL_ID_WORDS, Dataset
 from truecount.lines import lines_for
-from truecount.log.registry import RegistryError
+from truecount.log.registry import RegistryError, check_name
+from truecount.manager import words
 from truecount.manager.answers import DatasetMade
 from truecount.manager.boxes import Box, ask
 from truecount.manager.nav import dataset_path
@@ -33,12 +34,19 @@ class NewDatasetView(msgspec.Struct):
     name: str = ""
     id: str = ""
     problem: str | None = None
+    wrong: str | None = None
+    """The field that the problem is about."""
+    deleted: str | None = None
+    """Name of the dataset that this session has just deleted."""
 
 
 @get("/start", who=Who.USER, responses=gives(NewDatasetView, "What the form needs."))
 async def ask_name(request: Asked, format: Format = None) -> Response[Any]:
-    """The form for a new dataset."""
-    return show(request, "new_dataset.j2", NewDatasetView(user_of(request).is_owner), here="start")
+    """The form for a new dataset. Who has just deleted one is told so here."""
+    view = NewDatasetView(user_of(request).is_owner)
+    if not wants_json(request):
+        view.deleted = manager_of(request).once.take(place_of_deleted(request))
+    return show(request, "new_dataset.j2", view, here="start")
 
 
 @post(
@@ -53,10 +61,17 @@ async def create(request: Asked) -> Response[Any]:
     manager = manager_of(request)
     form = await form_of(request)
     name, id = form.get("name", "").strip(), "".join(form.get("id", "").split())
+    wrong = "name"
     try:
+        check_name(name)
+        wrong = "id"
+        if id and not PIXEL_ID(id):
+            raise RegistryError(
+                f"an id is {PIXEL_ID_WORDS}: the pixel takes no other, so no page could send to this dataset"
+            )
         made, token = await manager.create_dataset(name, id, None, user_of(request).id)
     except RegistryError as error:
-        again = NewDatasetView(True, name[:300], id[:100], str(error))
+        again = NewDatasetView(True, name[:300], id[:100], words.sentence(str(error)), wrong)
         return show(request, "new_dataset.j2", again, here="start", status=400)
     if wants_json(request):
         return json_answer(DatasetMade(made.id, made.name, token))
@@ -86,7 +101,8 @@ async def start(
     async def made() -> Made:
         checklist = await _checklist(manager, found)
         token = manager.once.take(place_of(request, found))
-        return view.start(found, base, lines, checklist, token), {"large": LARGE}
+        more = {"large": LARGE, "is_pixel_id": bool(PIXEL_ID(found.id))}
+        return view.start(found, base, lines, checklist, token), more
 
     return await show_soon(request, "start.j2", made, here="start", dataset=dataset)
 
@@ -99,6 +115,11 @@ async def _checklist(manager: Manager, dataset: Dataset) -> Box[view.Checklist]:
 def place_of(request: Asked, dataset: Dataset) -> tuple[bytes, str]:
     """Where a token of a dataset waits for the page that shows it: to this session alone."""
     return token_hash(visitor_of(request).token), dataset.id
+
+
+def place_of_deleted(request: Asked) -> tuple[bytes, str]:
+    """Where the name of a deleted dataset waits: no dataset has this id."""
+    return token_hash(visitor_of(request).token), "/deleted"
 
 
 ROUTES: Final[list[Any]] = [ask_name, create, start]

@@ -34,7 +34,20 @@
   addEventListener('change', e => { if (e.target.matches?.('[data-submits]')) e.target.form.requestSubmit(); });
   // a part that cannot renew itself says so: its numbers are no longer those of now
   const late = yes => { const box = $('#late'); if (box) box.hidden = !yes; };
-  for (const kind of ['sendError', 'responseError', 'timeout']) addEventListener('htmx:' + kind, e => { const status = e.detail.xhr?.status || 0; if (e.target.hasAttribute?.('hx-trigger') && (!status || status >= 500)) late(true); });
+  for (const kind of ['sendError', 'responseError', 'timeout']) addEventListener('htmx:' + kind, e => {
+    const xhr = e.detail.xhr, status = xhr?.status || 0;
+    if (!e.target.hasAttribute?.('hx-trigger')) failed(e.target, status ? xhr.responseText : '', xhr?.getResponseHeader('content-type') || '');
+    else if (!status || status >= 500) late(true);
+  });
+  // a form that was sent says what went wrong where its answer would stand: the server's sentence, where it gave one
+  function failed(from, text, type) {
+    const form = from.closest?.('form'), told = form && ($('[data-told]', form.parentElement) || form.appendChild(document.createElement('div')));
+    if (!told) return;
+    const box = document.createElement('div'), sign = document.createElement('span'), words = document.createElement('p');
+    box.className = 'problem'; sign.className = 'sev fix'; sign.ariaHidden = 'true'; sign.textContent = '!';
+    words.textContent = type.startsWith('text/plain') && text.trim() || 'The server did not answer this. Try again in a moment; if it stays so, look at what truecount serve said last.';
+    box.setAttribute('role', 'alert'); box.append(sign, words); told.dataset.told = ''; told.replaceChildren(box);
+  }
   addEventListener('htmx:beforeSwap', e => { if (e.target.hasAttribute?.('hx-trigger') && e.detail.xhr.status < 400) late(false); });
   // a part that renews itself waits while somebody reads in it by keyboard or has opened something, and while nobody looks.
   // It is told by a stream, every ten seconds at least and not while the page is hidden; where none comes through, it asks by itself
@@ -125,6 +138,16 @@
       setTimeout(() => empty.forEach(f => f.disabled = false));
     };
   });
+
+  // an e-mail address in the box of ids is hashed too: as ids that are kept have it, and as match keys do
+  $$('form.find').forEach(form => form.addEventListener('submit', async e => {
+    const typed = form.elements.q.value.trim(), found = typed.match(/\S+@\S+\.\S+/);
+    if (!found) return;
+    e.preventDefault();
+    if (!globalThis.crypto?.subtle) { location.href = form.action.replace(/find$/, 'explain'); return; }
+    const address = found[0].toLowerCase(), id = await hex('id\n' + address), em = await hex(address);
+    location.href = form.action + '?' + new URLSearchParams({ q: typed.replace(found[0], () => id), em });
+  }));
 
   // keys; can be switched off (WCAG 2.1.4)
   const dlg = $('#keys'), on = $('[data-keys-on]'); let g = 0;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any, Final
 
@@ -16,9 +17,10 @@ from truecount.policy.errors import RequestRefused
 from truecount.policy.server import ServerRequest, end_of_slice, keep_slice, normalised
 from truecount.policy.slices import Told, messages_of
 
-LARGEST: Final = 48 * 1024
-"""Characters of a payload that is tried out."""
-MOST_EVENTS: Final = 20
+LARGEST: Final = 2_000_000
+"""Characters of a payload that is tried out: a thousand events, which is what a request may hold, and room to spare."""
+MOST_SHOWN: Final = 20
+"""Events that are shown field by field; the others are counted, and what is wrong with them is told."""
 _NO_KEY: Final = bytes(32)
 """Nothing that is kept for a day is made here: the hash of address and agent is not shown."""
 
@@ -49,14 +51,15 @@ class Tried(msgspec.Struct):
 
     payload: str
     events: list[TriedEvent] = []
+    """Those that would be kept, MOST_SHOWN at most."""
+    kept: int = 0
+    """All events that would be kept."""
+    warnings: int = 0
+    """Remarks about all of them and their fields."""
     withheld: int = 0
     """Events that would neither be kept nor refused: consent is denied."""
     messages: list[str] = []
     refusal: Refusal | None = None
-
-    @property
-    def warnings(self) -> int:
-        return sum(len(one.remarks) + sum(len(field.remarks) for field in one.fields) for one in self.events)
 
 
 def example(now_s: int) -> str:
@@ -75,18 +78,25 @@ def tried(dataset: Dataset, payload: str, now_us: int | None = None) -> Tried:
     moment = time.time_ns() // 1000 if now_us is None else now_us
     found = Tried(payload)
     try:
+        if not payload.strip():
+            raise _NotTried(
+                "Nothing to try", "The box is empty. Paste one event, an array of events or a whole request."
+            )
         if len(payload) > LARGEST:
-            raise _TooLarge(f"This is longer than {LARGEST:,} characters. Try fewer events.")
+            raise _NotTried("Too large to try", f"This is longer than {LARGEST:,} characters. Try fewer events.")
         body = body_of_json(_as_body(payload).encode("utf-8", "replace"))
-        if len(body.data) > MOST_EVENTS:
-            raise _TooLarge(f"These are more than {MOST_EVENTS} events. Try fewer.")
         request = ServerRequest(dataset, moment, _NO_KEY, clock_us=moment)
         told: Told = {}
         at = 0
         while at < len(body.data):
             events = body.data[at : end_of_slice(body, at)]
             kept = keep_slice(events, at, body, request)
-            found.events += [_event(copy) for copy in normalised(kept)]
+            for copy in normalised(kept):
+                event = _event(copy)
+                found.kept += 1
+                found.warnings += len(event.remarks) + sum(len(field.remarks) for field in event.fields)
+                if len(found.events) < MOST_SHOWN:
+                    found.events.append(event)
             found.withheld += kept.withheld
             for text, rows in kept.told.items():
                 first, n = told.get(text, (at + rows[0], 0))
@@ -94,18 +104,19 @@ def tried(dataset: Dataset, payload: str, now_us: int | None = None) -> Tried:
             at += len(events)
         found.messages = [*body.messages, *messages_of(told)]
     except RequestRefused as refused:
-        found.events, found.withheld = [], 0
+        found.events, found.kept, found.warnings, found.withheld = [], 0, 0, 0
         path = ".".join(refused.field or ())
         found.refusal = Refusal(
             refused.code, refused.subcode, refused.title, refused.text, path, reason_in_words(refused.reason)
         )
-    except _TooLarge as large:
-        found.refusal = Refusal(0, None, "Too large to try", str(large), "")
+    except _NotTried as error:
+        title, text = error.args
+        found.refusal = Refusal(0, None, title, text, "")
     return found
 
 
-class _TooLarge(Exception):
-    """More than is tried out here; the door itself may take it."""
+class _NotTried(Exception):
+    """Nothing, or more than is tried out here; the door itself may take it. A title and a sentence."""
 
 
 def _as_body(payload: str) -> str:
@@ -114,8 +125,9 @@ def _as_body(payload: str) -> str:
     if text.startswith("["):
         return f'{{"data": {text}}}'
     try:
-        outer = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        # not msgspec: it reads no lone surrogates, say, which the door mends, and then one event would stay unwrapped
+        outer = json.loads(text)
+    except (ValueError, RecursionError):
         return text  # the door says what is wrong with it
     return text if isinstance(outer, dict) and "data" in outer else f'{{"data": [{text}]}}'
 

@@ -15,6 +15,7 @@ from truecount.manager.formats import Formats
 from truecount.manager.nav import dataset_path
 from truecount.measure.explain import CopyDetails, Explained, ExplainedCopy, Unshown
 from truecount.resolve.actions import AMENDMENT
+from truecount.unseen import visible
 from truecount.vocabulary import BROWSER_SIDE, Rule, Verdict
 
 MOST_LANES: Final = 12
@@ -140,10 +141,9 @@ _KEYS: Final = {
 
 def unknown(event: str, by: str, text: str) -> str:
     """What is said where nothing is found."""
-    shown = "" if by in ("em", "external_id") else f" “{text[:60]}{'…' if len(text) > 60 else ''}”"
-    return (
-        f"No {event[:60]} here has {_KEYS[by]}{shown}. Ids are compared letter by letter: case, spaces and zeros count."
-    )
+    shown = "" if by in ("em", "external_id") else f" “{visible(text[:60])}{'…' if len(text) > 60 else ''}”"
+    it = f"No {visible(event[:60])} here has {_KEYS[by]}{shown}."
+    return f"{it} Ids are compared letter by letter: case, spaces and zeros count."
 
 
 def explain_view(found: Explained) -> ExplainView:

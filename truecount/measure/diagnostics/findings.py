@@ -255,7 +255,7 @@ def _finding(
     words = check.words
     subject = tuple(str(part) for part in row.subject)
     affected, looked_at = int(row.affected), int(row.looked_at)
-    facts = facts_of(check, subject, affected, looked_at, [int(n) for n in row.extras])
+    facts = facts_of(str(actions.params["dataset"]), check, subject, affected, looked_at, [int(n) for n in row.extras])
     quiet = int(row.last_us) < asked_us - words.quiet_hours * HOUR_US
     muted_us = muted.get((check.name, subject), 0)
     state = State.OPEN

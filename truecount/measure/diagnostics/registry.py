@@ -115,7 +115,7 @@ def check_of(folder: Traversable) -> Check:
     return Check(folder.name, words, question, sql[comment.end() :].strip())
 
 
-KNOWN_TO_ALL: Final = frozenset({"some", "affected", "looked_at", "quiet", "good"})
+KNOWN_TO_ALL: Final = frozenset({"dataset", "some", "affected", "looked_at", "quiet", "good"})
 """Placeholders of every check's sentences; sentences.py has their meaning."""
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from truecount.unseen import visible
+
 from .registry import Check
 
 FEW: Final = 20
@@ -12,18 +14,20 @@ FEW: Final = 20
 
 
 def facts_of(
-    check: Check, subject: Sequence[str], affected: int, looked_at: int, extras: Sequence[int]
+    dataset: str, check: Check, subject: Sequence[str], affected: int, looked_at: int, extras: Sequence[int]
 ) -> dict[str, str]:
     """What the placeholders stand for.
 
-    `some` is "3 of 7" or "43 % of"; `affected`, `looked_at` and `good` are numbers, `quiet` a span of time. Of `extra`,
-    what ends with _minutes is a span, all else a number.
+    `dataset` is its id, `some` is "3 of 7" or "43 % of"; `affected`, `looked_at` and `good` are numbers, `quiet` a span
+    of time. Of `extra`, what ends with _minutes is a span, all else a number. Names are written so that what differs
+    looks different.
     """
     words = check.words
     numbers = dict(zip(words.extra, extras, strict=False))
     return {
-        **dict(zip(words.subject, subject, strict=True)),
+        **dict(zip(words.subject, map(visible, subject), strict=True)),
         **{name: span(n) if name.endswith("_minutes") else f"{n:,}" for name, n in numbers.items()},
+        "dataset": dataset,
         "some": some(affected, looked_at),
         "affected": f"{affected:,}",
         "looked_at": f"{looked_at:,}",

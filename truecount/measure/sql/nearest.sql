@@ -1,7 +1,7 @@
 -- The copy that came nearest to belonging to an action and does not: it shares most with it, and then is closest in time.
 with
-    lower(trimBoth({event_id:String})) as plain_id,
-    event_id != '' and lower(trimBoth(event_id)) = plain_id as shares_event_id,
+    lower(trimBoth({event_id:String}, ' \t\r\n')) as plain_id,
+    event_id != '' and lower(trimBoth(event_id, ' \t\r\n')) = plain_id as shares_event_id,
     order_id != '' and order_id in {order_ids:Array(String)} as shares_order_id,
     fbp != '' and fbp in {fbps:Array(String)} as shares_fbp,
     hasAny(external_id, arrayMap(digest -> toFixedString(unhex(digest), 32), {external_ids:Array(String)})) as shares_external_id,
