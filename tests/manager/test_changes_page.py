@@ -20,6 +20,7 @@ from truecount.manager.charts import marks_of
 from truecount.manager.views import changes as view
 from truecount.manager.views import event, overview
 from truecount.manager.views.settings_forms import FIELDS
+from truecount.measure.buckets import Bucket
 from truecount.measure.event_sums import EventSums
 
 HOSTILE = "=cmd|' /C calc'!A0<script>"
@@ -181,7 +182,10 @@ def test_a_change_is_a_mark_on_the_chart_that_is_read_aloud(
     monkeypatch.setattr(
         event, "event_sums", lambda *_: EventSums(event_name="Purchase", copies=1, actions=1, browser_only=1)
     )
-    monkeypatch.setattr(event, "bars", lambda *_: [])
+    one = Bucket(
+        event_name="Purchase", since="2026-11-26T00:00:00Z", actions=1, both=0, server_only=0, browser_only=1, value={}
+    )
+    monkeypatch.setattr(event, "bars", lambda *_: [one])
     monkeypatch.setattr(house.manager.link, "store", Empty)
     page = owner.get(path)
     words = "Refuse events of these domains: changed"
