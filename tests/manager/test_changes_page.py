@@ -160,7 +160,7 @@ def test_marks_stand_where_they_happened_and_those_of_one_bar_are_one() -> None:
 class Empty:
     """A store without a single copy."""
 
-    def having(self, settings: Any) -> Empty:
+    def having(self, settings: Any, **_: Any) -> Empty:
         return self
 
     def query_rows(self, sql: str, params: Any = None) -> list[Any]:

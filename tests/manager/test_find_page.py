@@ -30,7 +30,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 class Nothing:
     """A store that is not asked: what it would say is given."""
 
-    def having(self, settings: Any) -> Nothing:
+    def having(self, settings: Any, **_: Any) -> Nothing:
         return self
 
     def query_rows(self, sql: str, params: Any = None) -> list[Any]:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -171,6 +172,35 @@ def test_a_setting_holds_for_every_statement_and_no_longer(served: Store, table:
     assert served.having({"max_threads": "3"}).script([(insert, None)], (asked, None)) == [[3]]
     assert served.query_rows(f"SELECT a FROM {table}") == [(3,)]
     assert served.script([], (asked, None)) != [[3]]
+
+
+def test_a_script_ends_when_its_statements_together_took_what_one_may(served: Store, table: str) -> None:
+    rests = [(f"INSERT INTO {table} SELECT {at}, toString(sleep(0.2))", None) for at in range(4)]
+    with pytest.raises(QueryTooHeavy) as error:
+        served.having({"max_execution_time": "0.5"}).script(rests)
+    assert error.value.code == 159
+    assert len(served.query_rows(f"SELECT a FROM {table}")) < 4
+
+
+def test_where_nobody_waits_any_more_nothing_is_asked_and_tables_are_dropped(served: Store, table: str) -> None:
+    left = served.having({"max_threads": "3"}, until_s=time.monotonic() + 500)
+    for store in (left, left.having({"max_threads": "4"})):
+        [[threads, seconds]] = store.script(
+            [], ("SELECT getSetting('max_threads'), getSetting('max_execution_time')", None)
+        )
+        assert threads == 3 + (store is not left) and 0 < float(seconds) <= 500
+    late = served.having({}, until_s=time.monotonic() - 1)
+    for ask in (
+        lambda: late.query_rows("SELECT 1"),
+        lambda: late.command("SELECT 1"),
+        lambda: late.script([], ("SELECT 1", None)),
+        lambda: late.script([(f"INSERT INTO {table} VALUES (1, '')", None)]),
+    ):
+        with pytest.raises(QueryTooHeavy):
+            ask()
+    served.command("CREATE TABLE left_over (a UInt8) ENGINE = Memory")
+    late.script([("DROP TABLE IF EXISTS left_over SYNC", None)])
+    assert served.query_rows("EXISTS TABLE left_over") == [(0,)]
 
 
 def test_a_setting_that_nobody_knows_is_refused(served: Store) -> None:

@@ -73,11 +73,8 @@ async def _box(manager: Manager, question: Question, limit_s: float) -> Box[Any]
     def work() -> Any:
         if time.monotonic() >= until:
             raise TimeoutError  # nobody waits any more: what stood in the queue is not asked at all
-        left_s = max(0.1, until - time.monotonic())
         # Nobody waits longer for the answer: the engine may stop then, too.
-        return manager.patiently(
-            lambda store: question(store.having({"max_execution_time": f"{left_s:.3f}"})), PATIENCE_S
-        )
+        return manager.patiently(lambda store: question(store.having({}, until_s=until)), PATIENCE_S)
 
     try:
         async with asyncio.timeout(limit_s):

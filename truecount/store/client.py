@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from .errors import QueryFailed, StoreDown, query_error
+from .errors import QueryFailed, QueryTooHeavy, StoreDown, query_error
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +28,8 @@ _CODE: Final = re.compile(r"(?:error code |Code: )(\d+)")
 Statement = tuple[str, Mapping[str, Any] | None]
 _LIBRARY: Final = threading.Lock()
 """The library imports itself in a circle: threads that load it at a time, by two of its modules, find it half made."""
+TIMEOUT: Final = 159
+"""ClickHouse's code for what took too long."""
 _RETRY_S: Final = 5.0
 """Longer than any pause between a dropped kept-alive connection and the next try."""
 
@@ -56,14 +59,20 @@ class Store:
         self._making = threading.Lock()
         self._base: Store | None = None
         self._settings: dict[str, str] = {}
+        self._until_s: float | None = None
 
-    def having(self, settings: Mapping[str, str]) -> Store:
-        """The same store, on the same connections, with settings of the engine for each statement."""
+    def having(self, settings: Mapping[str, str], *, until_s: float | None = None) -> Store:
+        """The same store, on the same connections, with settings of the engine for each statement.
+
+        `until_s`, of time.monotonic(), is how long somebody waits for answers: each statement has what is left of it,
+        and behind it each is QueryTooHeavy at once. Scratch tables can be dropped even so.
+        """
         made = Store(
             self._url, self._secret, user=self._user, database=self._database, takes_scripts=self._takes_scripts
         )
         made._base = self._base or self
         made._settings = {**self._settings, **settings}
+        made._until_s = until_s if self._until_s is None else min(self._until_s, until_s or self._until_s)
         return made
 
     @classmethod
@@ -126,7 +135,7 @@ class Store:
                 (sql, {name: str(written(value)) for name, value in (params or {}).items()})
                 for sql, params in (*commands, *([select] if select else []))
             ],
-            "settings": {**_PLAIN_JSON, **self._settings},
+            "settings": {**_PLAIN_JSON, **(self._settings if _tidies_up(commands, select) else self._given() or {})},
         }
         body = self._post("/script", msgspec.msgpack.encode(script))
         lines = body.split(b"\n") if select else []  # no line end stands in a line: JSON escapes it
@@ -189,7 +198,12 @@ class Store:
         return self._client().query(sql, parameters=_parameters(params), settings=self._given(), **how)
 
     def _given(self) -> dict[str, Any] | None:
-        return dict(self._settings) or None
+        if self._until_s is None:
+            return dict(self._settings) or None
+        left_s = self._until_s - time.monotonic()
+        if left_s <= 0:
+            raise QueryTooHeavy("Code: 159. The answer took longer than anybody waits for it.", TIMEOUT)
+        return {**self._settings, "max_execution_time": f"{max(left_s, 0.1):.3f}"}
 
     def _client(self) -> Client:
         if self._base is not None:
@@ -269,6 +283,11 @@ _PLAIN_JSON: Final = {
 }
 """Numbers of all sizes as numbers; tuples as arrays, or as dicts where they have names, as queries answer;
 text that is UTF-8 whatever was sent."""
+
+
+def _tidies_up(commands: Sequence[Statement], select: Statement | None) -> bool:
+    """Whether a script does no more than drop tables."""
+    return not select and all(sql.startswith("DROP TABLE") for sql, _ in commands)
 
 
 def _writer() -> Callable[[Any], Any]:

@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -116,11 +117,16 @@ class Engine:
     ) -> bytes:
         """Run statements with their parameters one after the other, and give the answer of the last one.
 
-        Each has the limits of `query` to itself. The first that fails ends it; what those before it did stays.
+        Each has the limits of `query` to itself, and none begins when all together took longer than one may. The first
+        that fails ends it; what those before it did stays.
         """
         body = b""
+        limit_s = _seconds((settings or {}).get("max_execution_time", ""))
+        began_s = time.monotonic()
         with self._slot(), self._session(settings, False, DATABASE, mark) as session:
             for sql, params in statements:
+                if limit_s and time.monotonic() - began_s >= limit_s:
+                    raise query_error("Code: 159. DB::Exception: Timeout exceeded. (TIMEOUT_EXCEEDED)", 159)
                 body = _run(session, sql, form, params)
         return body
 
@@ -210,6 +216,13 @@ class Engine:
             yield session
         finally:
             session.close()
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0  # none; a session refuses what it cannot read
 
 
 def _run(session: chdb.state.sqlitelike.Connection, sql: str, form: str, params: Mapping[str, str] | None) -> bytes:
