@@ -163,7 +163,7 @@ def test_a_client_that_leaves_while_the_manager_answers_costs_nothing(door: Runn
         with door.connect() as connection:
             connection.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
             connection.recv(100)
-    wait_until(lambda: door.door.relay._running == 0, "the end of the relayed requests")
+    wait_until(lambda: not door.door.relay._running, "the end of the relayed requests")
     assert door.ask("GET", "/nothing").status == 503
 
 
@@ -181,3 +181,22 @@ def test_without_a_manager_the_relay_says_503_in_words_and_events_are_still_coll
             assert page.status == 503 and page.headers["content-type"] == "text/html; charset=utf-8"
             assert b"the manager is starting or away" in page.body and b'http-equiv="refresh"' in page.body
             assert door.hit().refused is None
+
+
+def test_one_address_cannot_take_all_places_with_bodies_that_never_come(
+    door: RunningDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("truecount.collect.relay.MOST_OF_ONE", 3)
+    head = b"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+    waiting = [socket.create_connection(("127.0.0.1", door.port), timeout=30) for _ in range(3)]
+    try:
+        for one in waiting:
+            one.sendall(head)
+        wait_until(lambda: door.ask("GET", "/").status == 503)
+        with socket.create_connection(("127.0.0.1", door.port), timeout=30, source_address=("127.0.0.2", 0)) as another:
+            another.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert [answer.status for answer in answers_of(read_all(another))] == [200]
+    finally:
+        for one in waiting:
+            one.close()
+    wait_until(lambda: door.ask("GET", "/").status == 200)

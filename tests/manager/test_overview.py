@@ -9,6 +9,7 @@ import io
 import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,6 +20,8 @@ from tests.resolve.loading import empty_store, load, rows_of
 from truecount.copies import Copy
 from truecount.manager import boxes, streams
 from truecount.manager.kept import Kept
+from truecount.manager.ranges import period_of
+from truecount.manager.routes import overview as routes
 from truecount.manager.routes.overview import COLUMNS
 from truecount.measure.buckets import buckets
 from truecount.measure.events import events
@@ -107,7 +110,7 @@ def test_the_bars_add_up_to_the_count_and_lead_to_their_actions(owner: Visitor, 
         found = owner.json(f"/d/77?since={since}")
         row = next(row for row in found["counts"]["data"]["now"] if row["event_name"] == "Purchase")
         assert sum(bar["actions"] for bar in found["counts"]["data"]["buckets"]) == row["actions"]
-        bars = re.findall(r'<a href="([^"]+)"[^>]* aria-label="[^"]*: (\d+) actions', page.text)
+        bars = re.findall(r'<a href="([^"]+)"[^>]* aria-label="[^"]*: (\d+) actions?', page.text)
         assert sum(int(n) for _, n in bars) == row["actions"]
         for href, n in bars:
             query = parse_qs(urlsplit(href.replace("&amp;", "&")).query)
@@ -293,3 +296,16 @@ def test_a_failure_is_told_to_all_and_asked_again() -> None:
         assert await kept.get("a", work) == 1
 
     asyncio.run(look())
+
+
+def test_a_kept_answer_is_drawn_with_the_period_that_it_is_of(
+    house: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute may pass between an answer and who asks next: its first bar would be lost."""
+    now = datetime.now(UTC)
+    monkeypatch.setattr(routes, "period_of", lambda *asked: period_of(*asked, now))
+    first = owner.json("/d/77?since=48h")
+    monkeypatch.setattr(routes, "period_of", lambda *asked: period_of(*asked, now + timedelta(minutes=3)))
+    second = owner.json("/d/77?since=48h")
+    assert (second["since"], second["until"], second["counts"]) == (first["since"], first["until"], first["counts"])
+    assert owner.json("/d/77?since=49h")["until"] != first["until"]

@@ -11,6 +11,7 @@ from tests.manager.house import OWNER, House, Visitor
 from truecount.manager import boxes
 from truecount.manager.answers import NewUser
 from truecount.manager.boxes import Box
+from truecount.manager.ranges import Period
 from truecount.manager.routes import overview
 from truecount.manager.users.reading import MOST, PREFIX
 from truecount.manager.views.changes import BY_COMMAND
@@ -75,9 +76,10 @@ def test_it_gets_the_twin_without_asking_for_one(house: House, path: str) -> Non
 
 
 def test_it_gets_files(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def counted(*_: object) -> Box[Counts]:
+    async def counted(manager: object, dataset: object, period: Period, event: object) -> overview.Counted:
         row = EventTotals(event_name="Purchase", actions=7)
-        return Box("there", Counts("", [row], [], has_before=False, event_name="Purchase", buckets=[]))
+        counts = Counts("", [row], [], has_before=False, event_name="Purchase", buckets=[])
+        return overview.Counted(Box("there", counts), period)
 
     monkeypatch.setattr(overview, "_counts", counted)
     answer = house.reader("77").get("/d/77?format=csv")

@@ -7,9 +7,11 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -40,7 +42,7 @@ from truecount.measure import arrivals
 from truecount.measure.arrivals import Arrival, Filter, Frontier, Offset, SeenAction, SeenCopy, Tallied
 from truecount.store.client import Store
 from truecount.store.errors import StoreDown
-from truecount.vocabulary import Mark, Reason
+from truecount.vocabulary import BROWSER_SIDE, Mark, Reason
 
 # A feed of a test's own
 
@@ -99,7 +101,13 @@ class Feed:
             if one.seq <= upto.get(one.door, 0):
                 groups.setdefault(one.event_id or str(one.offset), []).append(one)
         return [
-            SeenAction(group[0].event_name, [_copy(one, one.offset in asked) for one in group], len(group), True)
+            SeenAction(
+                group[0].event_name,
+                [_copy(one, one.offset in asked) for one in group],
+                len(group),
+                sum(one.source in BROWSER_SIDE for one in group),
+                True,
+            )
             for group in groups.values()
             if asked & {one.offset for one in group}
         ]
@@ -409,6 +417,22 @@ def test_what_a_row_says_is_what_dedup_says(clean: Store) -> None:
     assert states(clean, {"d1": 2}) == [("d1:1:0", "merged", 2)]
 
 
+@pytest.mark.parametrize("whole", [100_000, 0])
+def test_the_side_of_a_late_copy_of_very_many_is_seen(
+    clean: Store, whole: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of very many copies the first are given: the other side's may be none of them."""
+    monkeypatch.setattr("truecount.resolve.actions.WHOLE", whole)
+    load(
+        clean, [*(sale(seq, "server", "a") for seq in range(1, 26)), sale(26, "browser", "a"), sale(27, "server", "a")]
+    )
+    found = [one for one in arrivals.arrivals(clean, "d", {}, {"d1": 27}, 0) if one.seq == 27]
+    [action] = arrivals.seen(clean, dataset(), found, {"d1": 27})
+    assert (action.n, action.browser_copies, action.door) == (27, 1, "both")
+    row = arriving.row_of(action)
+    assert (row.state, row.copies) == ("merged", 27) and row.browser and row.server
+
+
 def test_filters_in_the_store_and_in_a_look_are_the_same(clean: Store) -> None:
     load(
         clean,
@@ -488,7 +512,7 @@ class Tags(HTMLParser):
 
 
 def rendered(name: str) -> bytes:
-    action = SeenAction(name, [_copy(arrival(1, name, code=name, url=name), True)], 1, True)
+    action = SeenAction(name, [_copy(arrival(1, name, code=name, url=name), True)], 1, 0, True)
     text = (
         environment()
         .get_template("test_news.j2")
@@ -630,6 +654,29 @@ def test_the_filter_stays_in_the_address_of_all_that_the_page_links_to(
     assert page.status_code == 200 and "T&amp;&lt;1" in page.text
     assert "code=T%26%3C1&amp;event=Lead&amp;page=%2Fthanks&amp;door=server_only" in page.text
     assert "The store does not answer" in page.text and "Try a payload" in page.text
+
+
+def test_rows_of_a_stream_are_in_the_zone_of_the_settings_of_now(
+    house: House, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = Feed()
+    monkeypatch.setattr(house.app.state.live, "_feed_of", lambda _: feed)
+    monkeypatch.setattr(streams, "LOOK_AGAIN_S", 0.05)
+    written: list[str] = []
+    look = streams.why_over
+
+    def changes(*asked: Any) -> str:
+        written.append("")
+        if len(written) == 1:
+            house.manager.registry.change("77", settings=DatasetSettings(time_zone="Asia/Kolkata"))
+            feed.add(arrival(1, "a"))
+        return look(*asked) if len(written) < 20 else streams.GONE
+
+    monkeypatch.setattr(streams, "why_over", changes)
+    answer = owner.get("/d/77/test/stream")
+    house.manager.registry.change("77", settings=DatasetSettings())
+    received = datetime.fromtimestamp((START_US + 1) / 1e6, ZoneInfo("Asia/Kolkata"))
+    assert f"{received:%H:%M:%S}" in answer.text and f">{received.astimezone(UTC):%H:%M:%S}" not in answer.text
 
 
 def test_a_stream_ends_with_its_session_and_says_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
@@ -18,6 +18,8 @@ import httptools
 from truecount.collect.metrics import Counters
 
 MOST_AT_ONCE: Final = 256
+MOST_OF_ONE: Final = 192
+"""Of one address: requests whose bodies never come are no reason to shut everybody out. An office shares one."""
 MOST_KEPT: Final = 32
 CONNECT_S: Final = 2.0
 ANSWER_S: Final = 120.0
@@ -229,18 +231,22 @@ class Relay:
         self.port = port
         self._counters = counters
         self._kept: list[_Upstream] = []
-        self._running = 0
+        self._running: Counter[str] = Counter()
+        """Requests under way, by the address that they came from."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._running >= MOST_AT_ONCE:
+        address = scope["state"]["forwarded"][0]
+        if self._running.total() >= MOST_AT_ONCE or self._running[address] >= MOST_OF_ONE:
             await self._away(scope, send, "too many requests are under way: try again in a moment")
             return
-        self._running += 1
+        self._running[address] += 1
         try:
             self._counters.add("truecount_relayed_total")
             await self._relay(scope, receive, send)
         finally:
-            self._running -= 1
+            self._running[address] -= 1
+            if not self._running[address]:
+                del self._running[address]
 
     async def _relay(self, scope: Scope, receive: Receive, send: Send) -> None:
         upstream: _Upstream | None = None

@@ -131,6 +131,8 @@ class SeenAction(msgspec.Struct, frozen=True):
     copies: Sequence[SeenCopy]
     n: int
     """Copies that it has; more than are given here where they are very many."""
+    browser_copies: int
+    """Of these, those of the browser's side."""
     counts: bool
 
     @property
@@ -140,8 +142,9 @@ class SeenAction(msgspec.Struct, frozen=True):
 
     @property
     def door(self) -> Door:
-        sides = {copy.of_browser for copy in self.copies}
-        return "both" if len(sides) == 2 else "browser_only" if True in sides else "server_only"
+        if 0 < self.browser_copies < self.n:
+            return "both"
+        return "browser_only" if self.browser_copies else "server_only"
 
 
 def arrivals(
@@ -216,7 +219,7 @@ def _grouped(rows: Sequence[Sequence[Any]], counts: bool) -> list[SeenAction]:
     for row in rows:
         groups.setdefault(int(row[0]), []).append(row)
     return [
-        SeenAction(str(group[0][9]), [_copy(row) for row in group], int(group[0][3]), counts)
+        SeenAction(str(group[0][10]), [_copy(row) for row in group], int(group[0][3]), int(group[0][4]), counts)
         for group in groups.values()
     ]
 
@@ -226,6 +229,7 @@ def _copy(row: Sequence[Any]) -> SeenCopy:
         _,
         kept,
         rule,
+        _,
         _,
         door,
         seq,

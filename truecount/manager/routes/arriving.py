@@ -113,7 +113,7 @@ async def stream(
 async def _events(request: Asked, id: str, wanted: view.Shown, last: str) -> AsyncIterator[bytes]:
     manager, live = manager_of(request), live_of(request)
     dataset = manager.dataset(id)
-    writer = _Writer(request, dataset, wanted)
+    writer = _Writer(request, wanted)
     try:
         async with live.watch(id, wanted.watch) as viewer:
             yield streams.BEGIN
@@ -121,12 +121,13 @@ async def _events(request: Asked, id: str, wanted: view.Shown, last: str) -> Asy
             spoken = time.monotonic()
             while not viewer.is_over:
                 taken = await viewer.take(streams.LOOK_AGAIN_S)
+                now = manager.registry.datasets().get(id, dataset)  # its settings may have changed meanwhile
                 if after and viewer.start is not None:
-                    filled = partial(view.filled_in, manager, dataset, wanted.watch, after, viewer.start)
+                    filled = partial(view.filled_in, manager, now, wanted.watch, after, viewer.start)
                     after = {}
                     taken[:0] = await live.away(filled)
                 for news in taken:
-                    yield writer.event(news)
+                    yield writer.event(news, now)
                     spoken = time.monotonic()
                 if why := streams.why_over(request, dataset):
                     yield streams.event("end", why)
@@ -143,22 +144,21 @@ async def _events(request: Asked, id: str, wanted: view.Shown, last: str) -> Asy
 class _Writer:
     """News as an event of the stream, in the words of its viewer."""
 
-    def __init__(self, request: Asked, dataset: Dataset, wanted: view.Shown) -> None:
+    def __init__(self, request: Asked, wanted: view.Shown) -> None:
         self._accept = request.headers.get("accept-language", "")
-        self._dataset = dataset
         self._wanted = wanted
         self._template = environment().get_template("test_news.j2")
 
-    def event(self, news: News) -> bytes:
+    def event(self, news: News, dataset: Dataset) -> bytes:
         rows = [view.row_of(one) for one in news.actions] + [view.row_of_tally(one) for one in news.refused]
         text = self._template.render(
             news=news,
             rows=rows,
             gone=[view.element_of(one) for one in news.gone],
-            f=Formats(self._accept, self._dataset.settings.time_zone),
-            id=self._dataset.id,
+            f=Formats(self._accept, dataset.settings.time_zone),
+            id=dataset.id,
             query=self._wanted.query,
-            actions_path=actions_path(self._dataset.id),
+            actions_path=actions_path(dataset.id),
         )
         return streams.event("rows", text, "" if news.cursor is None else view.cursor_text(news.cursor))
 

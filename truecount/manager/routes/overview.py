@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from litestar import Response, get
@@ -55,15 +55,22 @@ async def overview(
     found = manager.dataset(dataset)
     period = period_of(since or usual(found.created_us), until, found.settings.time_zone)
     if wants_csv(request):
-        return _file(await _counts(manager, found, period, event))
+        return _file((await _counts(manager, found, period, event)).counts)
     return await show_soon(
         request, "overview.j2", lambda: _made(request, found, period, event), here="overview", dataset=dataset
     )
 
 
-async def _made(request: Asked, found: Dataset, period: Period, event: str | None) -> Made:
+class Counted(NamedTuple):
+    """Counts with the period that they are of: an answer that is kept has that of its making."""
+
+    counts: Box[view.Counts]
+    period: Period
+
+
+async def _made(request: Asked, found: Dataset, asked: Period, event: str | None) -> Made:
     manager = manager_of(request)
-    counts = await _counts(manager, found, period, event)
+    counts, period = await _counts(manager, found, asked, event)
     name = counts.data.event_name if counts.data else view.hero_of((), event)
     covered = await manager.kept.get(
         ("overview", "coverage", *_place(found, period)),
@@ -87,13 +94,15 @@ async def _made(request: Asked, found: Dataset, period: Period, event: str | Non
     }
 
 
-async def _counts(manager: Manager, found: Dataset, period: Period, event: str | None) -> Box[view.Counts]:
-    counts: Box[view.Counts] = await manager.kept.get(
-        ("overview", "counts", *_place(found, period), event),
-        lambda: _one(manager, lambda store: view.counts(store, found, period, event, manager.rolling)),
-        keep=lambda box: box.is_there,
+async def _counts(manager: Manager, found: Dataset, period: Period, event: str | None) -> Counted:
+    async def counted() -> Counted:
+        box = await _one(manager, lambda store: view.counts(store, found, period, event, manager.rolling))
+        return Counted(box, period)
+
+    answer: Counted = await manager.kept.get(
+        ("overview", "counts", *_place(found, period), event), counted, keep=lambda made: made.counts.is_there
     )
-    return counts
+    return answer
 
 
 def _place(found: Dataset, period: Period) -> tuple[Any, ...]:
