@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Final
 from urllib.parse import quote, urlencode
 
 import msgspec
 
 from truecount.manager import words
-from truecount.manager.formats import Formats
 from truecount.manager.nav import dataset_path
-from truecount.measure.explain import CopyDetails, Explained, ExplainedCopy, Unshown
-from truecount.resolve.actions import AMENDMENT
+from truecount.manager.views.explain_verdict import (
+    capital,
+    gap_of,
+    received,
+    sender,
+    side_of,
+    sizes_of,
+    verdict_of,
+)
+from truecount.measure.explain import CopyDetails, Explained, ExplainedCopy
 from truecount.unseen import visible
-from truecount.vocabulary import BROWSER_SIDE, Rule, Verdict
+from truecount.vocabulary import Verdict
 
 MOST_LANES: Final = 12
 """Copies that are drawn; a loop at a shop can send one sale a thousand times."""
 MOST_COLUMNS: Final = 4
-_DURATION: Final = Formats().duration
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,7 +153,7 @@ def unknown(event: str, by: str, text: str) -> str:
 def explain_view(found: Explained) -> ExplainView:
     """The whole page."""
     counted = [copy for copy in found.copies if copy.verdict != Verdict.LEFT_OUT]
-    sides = _sizes(found)
+    sides = sizes_of(found)
     chosen = _chosen(found.copies, MOST_COLUMNS)
     head, sentence = verdict_of(found)
     return ExplainView(
@@ -162,102 +166,11 @@ def explain_view(found: Explained) -> ExplainView:
         why=_why(found, counted),
         lanes=_lanes(found.copies),
         columns=[
-            Column(side=_side(copy), name=_called(copy), title=f"{_called(copy)}, {_verdict(copy)}") for copy in chosen
+            Column(side=side_of(copy), name=_called(copy), title=f"{_called(copy)}, {_verdict(copy)}")
+            for copy in chosen
         ],
         fields=_fields(chosen),
     )
-
-
-# The verdict
-
-
-def verdict_of(found: Explained) -> tuple[str, str]:
-    """What became of the copies: a few words, and the sentences behind them."""
-    counted = [copy for copy in found.copies if copy.verdict != Verdict.LEFT_OUT]
-    left_out = [copy for copy in found.copies if copy.verdict == Verdict.LEFT_OUT]
-    sizes = _sizes(found)
-    n_left_out = len(left_out) + sum(one.copies for one in found.unshown if one.verdict == Verdict.LEFT_OUT)
-    if not counted:
-        return f"{_copies(n_left_out)}, no {words.things(found.event_name, 1)}.", _of_left_out(found, left_out)
-    browser = [copy for copy in counted if _side(copy) == "browser"]
-    server = [copy for copy in counted if _side(copy) == "server"]
-    if browser and server:
-        text = _of_both(browser, server, sizes)
-    elif sizes.total() == 1:
-        text = _of_one(counted[0])
-    else:
-        text = _of_one_side(counted, sizes.total())
-    if left_out:
-        verb = "copy of it is" if n_left_out == 1 else "copies of it are"
-        text += f" {words.counted(n_left_out)} more {verb} left out: {_marks(left_out)}."
-    if found.others:
-        text += (
-            " One other action has the same id."
-            if found.others == 1
-            else f" {words.counted(found.others)} other actions have the same id."
-        )
-    return f"{_copies(sizes.total())}, one {words.things(found.event_name, 1)}.", text
-
-
-def _sizes(found: Explained) -> Counter[str]:
-    """How many counted copies each side sent, also those that are not listed."""
-    sizes = Counter(_side(copy) for copy in found.copies if copy.verdict != Verdict.LEFT_OUT)
-    for one in found.unshown:
-        if one.verdict != Verdict.LEFT_OUT:
-            sizes[_side(one)] += one.copies
-    return sizes
-
-
-def _of_left_out(found: Explained, copies: Sequence[ExplainedCopy]) -> str:
-    if found.event_name == AMENDMENT:
-        return "It changes the value of another event, and is no action of its own."
-    it = "It was" if len(copies) == 1 else "They were"
-    such = "such a copy" if len(copies) == 1 else "such copies"
-    return f"{it} received, and this dataset does not count {such}: {_marks(copies)}."
-
-
-def _of_both(browser: Sequence[ExplainedCopy], server: Sequence[ExplainedCopy], sizes: Mapping[str, int]) -> str:
-    first, second = sorted((browser, server), key=lambda copies: _moment(copies[0]))
-    gap = _gap(first[0], second[0])
-    text = f"{_capital(_name(first[0]))} and {_name(second[0])} both sent it {_how([*browser, *server])}, {gap}"
-    again = [_again(copies[0], n) for copies in (first, second) if (n := sizes[_side(copies[0])]) > 1]
-    return text + (f"; {' and '.join(again)}" if again else "") + ". It is counted once."
-
-
-def _of_one(copy: ExplainedCopy) -> str:
-    name = _name(copy)
-    if copy.source in (*BROWSER_SIDE, "server"):
-        other = "the server" if _side(copy) == "browser" else "the browser"
-        return f"Only {name} sent it: nothing that came from {other} belongs to it."
-    return f"It came from {name}, once."
-
-
-def _of_one_side(copies: Sequence[ExplainedCopy], n: int) -> str:
-    last = copies[-1]
-    times = "twice" if n == 2 else f"{n:,} times"
-    between = _gap(copies[0], last, apart="")
-    when = f"{between} between the first and the last" if n > 2 else _gap(copies[0], last)
-    return f"{_capital(_name(copies[0]))} sent it {times} {_how(copies)}, {when}. It is counted once."
-
-
-def _how(copies: Sequence[ExplainedCopy]) -> str:
-    rules = {copy.rule for copy in copies if copy.verdict == Verdict.DUPLICATE}
-    if Rule.EXTERNAL_ID in rules:
-        return "without an event id in common, for the same external_id"
-    if Rule.FBP in rules:
-        return "without an event id in common, from the same browser (fbp)"
-    if Rule.OFFLINE in rules:
-        return "for the same offline sale"
-    return "with the same event id"
-
-
-def _again(copy: ExplainedCopy, n: int) -> str:
-    return f"{_name(copy)} sent it again" if n == 2 else f"{_name(copy)} sent it {n - 1:,} more times"
-
-
-def _gap(one: ExplainedCopy, other: ExplainedCopy, apart: str = " apart") -> str:
-    seconds = abs((_moment(one) - _moment(other)).total_seconds())
-    return f"{_DURATION(seconds)}{apart}" if seconds >= 0.05 else "at the same moment"
 
 
 # The card
@@ -274,17 +187,17 @@ def _why(found: Explained, counted: Sequence[ExplainedCopy]) -> list[Why]:
         lines.append(Why(label="Why one" if not at else "And", rule=rule, text=words.RULES[rule]))
     if kept.rule:
         label = "Which copy is kept" if duplicates else "Why it counts"
-        which = f"That of {_name(kept)}. " if duplicates else ""
+        which = f"That of {sender(kept)}. " if duplicates else ""
         lines.append(Why(label=label, rule=kept.rule, text=which + words.RULES[kept.rule]))
-    sizes = _sizes(found)
+    sizes = sizes_of(found)
     again: dict[str, list[ExplainedCopy]] = {}
     for copy in counted:
-        again.setdefault(_side(copy), []).append(copy)
+        again.setdefault(side_of(copy), []).append(copy)
     for side, copies in again.items():
         if len(copies) > 1:
             more = sizes[side] - 1
-            gap = _gap(copies[0], copies[-1], " later")
-            text = f"{words.counted(more)} more from {_name(copies[1])}, the last {gap}."
+            gap = gap_of(copies[0], copies[-1], " later")
+            text = f"{words.counted(more)} more from {sender(copies[1])}, the last {gap}."
             lines.append(Why(label="Also removed", rule=copies[-1].rule or copies[1].rule, text=text))
     if found.amended:
         text = "An AppendValue event changed the value after the copies came."
@@ -299,7 +212,7 @@ def _lanes(copies: Sequence[ExplainedCopy]) -> list[Lane]:
     found = []
     seen: list[str] = []
     for copy in _chosen(copies, MOST_LANES):
-        side = _side(copy)
+        side = side_of(copy)
         starts = copy.verdict != Verdict.LEFT_OUT and side not in seen
         if starts:
             seen.append(side)
@@ -308,7 +221,7 @@ def _lanes(copies: Sequence[ExplainedCopy]) -> list[Lane]:
                 side=side,
                 title=f"Received {_door(copy)}",
                 received_time=copy.received_time,
-                after_s=(_moment(copy) - _moment(copies[0])).total_seconds(),
+                after_s=(received(copy) - received(copies[0])).total_seconds(),
                 verdict=_verdict(copy),
                 facts=_facts(copy),
                 starts=starts,
@@ -337,7 +250,7 @@ def _door(copy: ExplainedCopy) -> str:
         return "from an import"
     if copy.source in ("browser", "server"):
         return f"at the {copy.source} door"
-    return f"at the server door, from {_name(copy)}"
+    return f"at the server door, from {sender(copy)}"
 
 
 # Side by side
@@ -347,7 +260,7 @@ def _chosen(copies: Sequence[ExplainedCopy], most: int) -> list[ExplainedCopy]:
     """At most so many, in their order: the kept one and the first of each side before all others."""
     first: dict[str, int] = {}
     for at, copy in enumerate(copies):
-        first.setdefault(_side(copy), at)
+        first.setdefault(side_of(copy), at)
     kept = [at for at, copy in enumerate(copies) if copy.verdict == Verdict.KEPT]
     places = [*dict.fromkeys([*kept[:1], *first.values(), *range(len(copies))])]
     return [copies[at] for at in sorted(places[:most])]
@@ -388,36 +301,9 @@ def _in_order(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-# Small words
-
-
-def _side(copy: ExplainedCopy | Unshown) -> str:
-    return "browser" if copy.source in BROWSER_SIDE else "server"
-
-
-def _name(copy: ExplainedCopy) -> str:
-    return words.SOURCES[copy.source]
-
-
 def _called(copy: ExplainedCopy) -> str:
-    return _capital(_name(copy).removeprefix("the "))
+    return capital(sender(copy).removeprefix("the "))
 
 
 def _verdict(copy: ExplainedCopy) -> str:
     return {"kept": "kept", "duplicate": "merged in", "left_out": "left out"}[copy.verdict]
-
-
-def _copies(n: int) -> str:
-    return f"{words.counted(n)} {'copy' if n == 1 else 'copies'}"
-
-
-def _marks(copies: Sequence[ExplainedCopy]) -> str:
-    return "; ".join(words.MARKS[mark] for mark in dict.fromkeys(mark for copy in copies for mark in copy.marks))
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _moment(copy: ExplainedCopy) -> datetime:
-    return datetime.fromisoformat(copy.received_time.replace("Z", "+00:00"))
