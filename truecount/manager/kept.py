@@ -21,7 +21,7 @@ OLDEST_S: Final = 60.0
 MOST: Final = 256
 """Answers that are kept."""
 MOST_ROWS: Final = 100_000
-"""Rows of all of them together: some 80 MB. A period of many events has ten thousand."""
+"""Rows of all of them together. A period of ten thousand event names has so many, beside those of the period before."""
 T = TypeVar("T")
 
 
